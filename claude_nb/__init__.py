@@ -1,0 +1,69 @@
+"""Claude in a notebook: replies that stream, conversations that stay valid, every token accounted for.
+
+Nothing heavy is imported until it is used:
+
+    from claude_nb import connect, watch, MODEL
+
+    client = connect()  # live with a key, otherwise the offline sandbox
+    with client.messages.stream(
+        model=MODEL, max_tokens=500, messages=[{"role": "user", "content": "Hello"}]
+    ) as stream:
+        message = watch(stream)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import plots
+    from .anatomy import show
+    from .chat import Chat
+    from .client import connect, connect_async
+    from .history import History
+    from .ledger import Ledger
+    from .models import MODEL
+    from .sandbox import Sandbox
+    from .stream import watch, watch_async
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MODEL",
+    "Chat",
+    "History",
+    "Ledger",
+    "Sandbox",
+    "connect",
+    "connect_async",
+    "plots",
+    "show",
+    "watch",
+    "watch_async",
+]
+
+_ROOMS = {
+    "MODEL": "models",
+    "Chat": "chat",
+    "History": "history",
+    "Ledger": "ledger",
+    "Sandbox": "sandbox",
+    "connect": "client",
+    "connect_async": "client",
+    "show": "anatomy",
+    "watch": "stream",
+    "watch_async": "stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module(".plots", __name__)
+    if name in _ROOMS:
+        value = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
