@@ -1,0 +1,158 @@
+"""The one place where a client is made: key found, live or sandbox decided, ledger attached."""
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, find_credential
+from .errors import ClaudeNbError, CredentialError
+
+if TYPE_CHECKING:
+    import anthropic
+
+    from .ledger import Ledger
+    from .sandbox import Sandbox
+
+Mode = Literal["auto", "live", "sandbox"]
+
+MODE_VARIABLE = "CLAUDE_NB_MODE"
+SANDBOX_KEY = "sandbox"  # an explicit key makes the SDK ignore real ones, so none can be sent
+
+
+def connect(
+    *,
+    mode: Mode = "auto",
+    api_key: str | None = None,
+    base_url: str | None = None,
+    ledger: "Ledger | str | Literal[False] | None" = None,
+    sandbox: "Sandbox | None" = None,
+    quiet: bool = False,
+    **options: Any,
+) -> "anthropic.Anthropic":
+    """Give an ``anthropic.Anthropic`` client: live where a key is found, otherwise on the offline sandbox.
+
+    One printed line says which of the two it is. The key is looked for in the argument, the environment, a
+    ``.env`` file upward from the notebook's folder, Colab secrets, and the SDK's own profile, in this order.
+
+    Args:
+        mode: ``"auto"`` as above; ``"live"`` raises where there is no key; ``"sandbox"`` never looks for one.
+            The environment variable ``CLAUDE_NB_MODE`` replaces ``"auto"``.
+        api_key: A key given in code. Prefer ``.env``: a key typed into a cell is saved with the notebook.
+        base_url: A gateway or local server that speaks the Messages API.
+        ledger: Where calls are recorded: default the user's ledger; a ``Ledger`` or database URL; ``False`` for none.
+        sandbox: A ``Sandbox`` of your own (scripted replies, faults, a tape). Implies ``mode="sandbox"``.
+        quiet: Print nothing.
+        **options: Passed on to the SDK's client (``timeout``, ``max_retries``, ``default_headers``, …).
+
+    Returns:
+        The SDK's own client; whatever the SDK's documentation shows works on it.
+
+    Raises:
+        CredentialError: The key is malformed, doubled or unreadable, or ``mode="live"`` found none.
+
+    Example:
+        >>> client = connect(mode="sandbox")
+        claude_nb: sandbox. Replies are simulated offline; nothing is sent or billed.
+    """
+    import anthropic
+
+    plan = _Plan.make(mode, api_key, base_url, sandbox)
+    if plan.sandbox:
+        options["http_client"] = anthropic.DefaultHttpxClient(transport=plan.sandbox)
+    return anthropic.Anthropic(**plan.arguments(ledger, options, quiet=quiet))
+
+
+def connect_async(
+    *,
+    mode: Mode = "auto",
+    api_key: str | None = None,
+    base_url: str | None = None,
+    ledger: "Ledger | str | Literal[False] | None" = None,
+    sandbox: "Sandbox | None" = None,
+    quiet: bool = False,
+    **options: Any,
+) -> "anthropic.AsyncAnthropic":
+    """Give an ``anthropic.AsyncAnthropic`` client, found and metered as by :func:`connect`.
+
+    Call it without ``await``; its requests are awaited. Arguments and errors are those of :func:`connect`.
+    """
+    import anthropic
+
+    plan = _Plan.make(mode, api_key, base_url, sandbox)
+    if plan.sandbox:
+        options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=plan.sandbox)
+    return anthropic.AsyncAnthropic(**plan.arguments(ledger, options, quiet=quiet))
+
+
+class _Plan:
+    """What to connect to, decided before any client exists."""
+
+    def __init__(
+        self, credential: Credential | None, sandbox: "Sandbox | None", base_url: str | None
+    ) -> None:
+        self.credential, self.sandbox, self.base_url = credential, sandbox, base_url
+
+    @classmethod
+    def make(cls, mode: str, api_key: str | None, base_url: str | None, sandbox: "Sandbox | None") -> "_Plan":
+        mode = _decide(mode, api_key, sandbox)
+        if mode != "sandbox":
+            base_url = _without_v1(base_url or os.environ.get(BASE_URL) or None)
+            credential = find_credential(api_key, base_url=base_url)
+            if credential:
+                return cls(credential, None, base_url or _without_v1(credential.base_url))
+            if mode == "live":
+                raise CredentialError(
+                    f"live mode needs a key, and none was found. Put {API_KEY}=<your key> into a file named .env beside "
+                    f"the notebook (keys: {KEYS_PAGE}), or use mode='sandbox'."
+                )
+        from .sandbox import Sandbox
+
+        return cls(None, sandbox or Sandbox(), None)
+
+    def arguments(self, ledger: Any, options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+        if not quiet:
+            print(self.line())  # noqa: T201 - the one line that says live or sandbox
+        meter = _meter(ledger)
+        middleware = [
+            *options.pop("middleware", ()),
+            *([meter] if meter else []),
+        ]  # last is innermost: every attempt
+        arguments = {**options, "middleware": middleware}
+        if self.base_url:
+            arguments["base_url"] = self.base_url
+        if self.sandbox:
+            arguments |= {"api_key": SANDBOX_KEY, "base_url": "https://api.anthropic.com"}
+        elif self.credential and self.credential.secret:
+            arguments[self.credential.kind] = self.credential.secret.reveal()
+        return arguments
+
+    def line(self) -> str:
+        if self.sandbox:
+            return "claude_nb: sandbox. Replies are simulated offline; nothing is sent or billed."
+        where = f" at {self.base_url}" if self.base_url else ""
+        source = self.credential.source if self.credential else ""
+        return f"claude_nb: live{where}, with the key from {source}. Calls are billed."
+
+
+def _decide(mode: str, api_key: str | None, sandbox: "Sandbox | None") -> str:
+    if mode == "auto":
+        mode = os.environ.get(MODE_VARIABLE) or "auto"
+    if mode not in ("auto", "live", "sandbox"):
+        raise ClaudeNbError(f"mode is {mode!r}; it is 'auto', 'live' or 'sandbox'.")
+    if api_key == SANDBOX_KEY or sandbox is not None:
+        if mode == "live":
+            raise ClaudeNbError("mode='live' and a sandbox exclude each other. Leave one of them out.")
+        return "sandbox"
+    return mode
+
+
+def _without_v1(base_url: str | None) -> str | None:
+    """The SDK adds /v1 itself; a doubled one is 404 on every server."""
+    return base_url.rstrip("/").removesuffix("/v1") if base_url else None
+
+
+def _meter(ledger: Any) -> Any:
+    if ledger is False:
+        return None
+    from .ledger import Ledger
+
+    return (ledger if isinstance(ledger, Ledger) else Ledger(ledger)).middleware()
