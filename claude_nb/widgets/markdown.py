@@ -1,0 +1,83 @@
+"""Model text as HTML that is safe to save in a notebook, in line with what the live view draws.
+
+Model text is hostile until it has been through here: raw HTML is shown as text, an image becomes a link (loading
+it would tell its server what was said), and a link leads only to the web, to a mail address or into the page.
+The live view follows the same rules in ``js/src/markdown.js``; a test compares the two.
+"""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+MAX_NESTING: Final = 50
+CITATION: Final = re.compile("\u2e28([0-9]{1,4})\u2e29")
+_SAFE_HREF: Final = re.compile(r"https?://|mailto:|#", re.IGNORECASE)
+
+
+def citation_mark(number: int) -> str:
+    """What stands for a citation inside Markdown until it is drawn; its brackets count as punctuation."""
+    return f"\u2e28{number}\u2e29"
+
+
+def link(url: str, content: str, *, title: str = "") -> str:
+    """``content`` (safe HTML) as a link, or without a target where a reader should not follow the URL."""
+    return f"<a{_target(url)}{_attribute('title', title)}>{content}</a>"
+
+
+def render(source: str, urls: Sequence[str] = ()) -> str:
+    """Safe HTML for model text.
+
+    Args:
+        source: Markdown: CommonMark, tables and strikethrough.
+        urls: Where the citation marks in the source lead, by number from 1.
+    """
+    env = {"urls": urls}
+    tokens = _MARKDOWN.parse(source, env)
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the parser drops what is nested deeper
+        return f"<pre><code>{escape(source)}</code></pre>\n"
+    return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env))
+
+
+def _attribute(name: str, value: str) -> str:
+    return f' {name}="{escape(value)}"' if value else ""
+
+
+def _target(url: str) -> str:
+    if not _SAFE_HREF.match(url):
+        return ""
+    away = "" if url.startswith("#") else ' rel="noopener noreferrer" target="_blank"'
+    return f"{_attribute('href', url)}{away}"
+
+
+class _SafeHTML(RendererHTML):
+    """markdown-it's renderer with the rules of this module; each method is the rule for the token it names."""
+
+    def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        urls = env.get("urls", ())
+
+        def cite(match: re.Match[str]) -> str:
+            number = int(match[1])
+            known = 0 < number <= len(urls)
+            return f"<sup>{link(urls[number - 1], f'[{number}]')}</sup>" if known else match[0]
+
+        return CITATION.sub(cite, escape(tokens[idx].content, quote=False))
+
+    def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        token = tokens[idx]
+        title = _attribute("title", str(token.attrGet("title") or ""))
+        return f"<a{_target(str(token.attrGet('href') or ''))}{title}>"
+
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
+        alt = self.renderInlineAsText(token.children, options, env) if token.children else ""
+        return link(str(token.attrGet("src") or ""), escape(alt or "image", quote=False))
+
+
+_MARKDOWN: Final = MarkdownIt(
+    "commonmark", {"html": False, "maxNesting": MAX_NESTING}, renderer_cls=_SafeHTML
+).enable(["table", "strikethrough"])
