@@ -101,8 +101,8 @@ class _Plan:
                 return cls(credential, None, base_url or _without_v1(credential.base_url))
             if mode == "live":
                 raise CredentialError(
-                    f"live mode needs a key, and none was found. Put {API_KEY}=<your key> into a file named .env beside "
-                    f"the notebook (keys: {KEYS_PAGE}), or use mode='sandbox'."
+                    f"live mode needs a key, and none was found. Put {API_KEY}=<your key> into a file named .env "
+                    f"beside the notebook (keys: {KEYS_PAGE}), or use mode='sandbox'."
                 )
         from .sandbox import Sandbox
 

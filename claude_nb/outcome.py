@@ -3,6 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .errors import ClaudeNbError
+
+_LINE = 200  # characters
+
 Tone = Literal["ok", "muted", "warn", "bad"]
 
 
@@ -128,3 +132,27 @@ _SPECIAL = {
     "end_turn": _end_turn,
     "max_tokens": _max_tokens,
 }
+
+
+def in_words(error: BaseException) -> str:
+    """Give what went wrong on the way as a reader understands it, in one line of at most 200 characters.
+
+    Network failures inside a stream reach the caller as ``httpx2`` errors and damaged data as ``ValueError``; an
+    ``error`` event as ``anthropic.APIStatusError`` with the HTTP status 200, so its ``type`` tells the kind.
+    """
+    import anthropic
+    import httpx2
+
+    if isinstance(error, anthropic.APIStatusError):
+        said = error.api_message or str(error)
+        text = f"{(error.type or 'error').replace('_', ' ')}: {said}"
+    elif isinstance(error, httpx2.TimeoutException | anthropic.APITimeoutError):
+        text = "the server went silent"
+    elif isinstance(error, httpx2.TransportError | anthropic.APIConnectionError):
+        text = f"connection lost: {error}"
+    elif isinstance(error, ValueError) and not isinstance(error, ClaudeNbError):
+        text = "the server sent damaged data"
+    else:
+        text = str(error) or type(error).__name__
+    text = " ".join(text.split())
+    return text if len(text) <= _LINE else text[: _LINE - 1] + "…"

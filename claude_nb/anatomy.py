@@ -1,0 +1,185 @@
+"""The anatomy of what the API takes and gives: every field with its value and one line that explains it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from .errors import ClaudeNbError
+from .screens import in_notebook
+
+_VALUE = 44  # characters of a value; the rest is cut, with its size
+_CELL = "text-align:left;vertical-align:top"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One field: how deep it lies, its name, its value in short, and what it means."""
+
+    depth: int
+    name: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The fields of one object, to be shown as a table in a notebook or as text."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        names = [f"{'  ' * row.depth}{row.name}" for row in self.rows]
+        left, middle = max(map(len, names)), max(len(row.value) for row in self.rows)
+        lines = [
+            f"{name:<{left}}  {row.value:<{middle}}  {row.meaning}".rstrip()
+            for name, row in zip(names, self.rows, strict=True)
+        ]
+        return "\n".join([self.title, *lines])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td style='{_CELL};padding-left:{0.5 + 1.25 * row.depth}em'><code>{escape(row.name)}</code></td>"
+            f"<td style='{_CELL}'>{escape(row.value)}</td>"
+            f"<td style='{_CELL};opacity:.75'>{escape(row.meaning)}</td></tr>"
+            for row in self.rows
+        )
+        # Model text stands in the cells; the classes keep MathJax from reading "$5 and $6" as a formula.
+        return (
+            f"<table class='tex2jax_ignore mathjax_ignore'><caption style='{_CELL}'><b>{escape(self.title)}</b>"
+            f"</caption><tbody>{rows}</tbody></table>"
+        )
+
+
+def show(thing: Any) -> None:
+    """Show what an object of the API is made of: each field, its value, and what it means.
+
+    A table in a notebook, text elsewhere.
+
+    Args:
+        thing: A message, its usage or one of its blocks; a request (the dict of arguments); a stream that was
+            begun; a model; a token count; an API error.
+
+    Raises:
+        ClaudeNbError: It is nothing that the API takes or gives.
+
+    Example:
+        >>> show(message.usage)
+    """
+    found = anatomy(thing)
+    if in_notebook():
+        from IPython.display import display
+
+        display(found)
+    else:
+        print(found)  # noqa: T201 - showing is its job
+
+
+def anatomy(thing: Any) -> Anatomy:
+    """Give what :func:`show` shows, as rows."""
+    title, kind, data = _recognised(thing)
+    rows = tuple(_rows(data, kind, ""))
+    return Anatomy(title, rows or (Row(0, "(empty)", "", ""),))
+
+
+def _recognised(thing: Any) -> tuple[str, str, dict[str, Any]]:
+    """Name the thing and give its fields."""
+    name = type(thing).__name__
+    body = getattr(thing, "body", None)
+    if isinstance(thing, Exception) and isinstance(body, Mapping):
+        return f"{name}: HTTP status {getattr(thing, 'status_code', 'unknown')}", "error", dict(body)
+    snapshot = _snapshot(thing)
+    if snapshot is not None:
+        return f"{name}: the message so far", "message", snapshot.to_dict()
+    data = thing if isinstance(thing, Mapping) else thing.to_dict() if hasattr(thing, "to_dict") else None
+    kind = _kind(data, name) if data is not None else None
+    if data is None or kind is None:
+        raise ClaudeNbError(
+            f"show() explains what the API takes and gives (a message, usage, a block, a request, a model, an error), "
+            f"not {name}."
+        )
+    titles = {"request": "A request", "block": f"A {data.get('type')} block"}
+    return titles.get(kind, name if not isinstance(thing, Mapping) else kind.capitalize()), kind, dict(data)
+
+
+def _kind(data: Mapping[str, Any], name: str) -> str | None:
+    kind = data.get("type")
+    if kind in ("message", "error", "model"):
+        return str(kind)
+    if "messages" in data:
+        return "request"
+    if "Usage" in name or "output_tokens" in data:
+        return "usage"
+    if "TokensCount" in name or set(data) == {"input_tokens"}:
+        return "count"
+    return "block" if isinstance(kind, str) else None
+
+
+def _snapshot(thing: Any) -> Any:
+    try:
+        return getattr(thing, "current_message_snapshot", None)
+    except AssertionError:  # a stream before its first event
+        raise ClaudeNbError(
+            "this stream has not begun. Read it with watch(stream), then show(message)."
+        ) from None
+
+
+def _rows(data: Mapping[str, Any], kind: str, path: str, depth: int = 0) -> Iterator[Row]:
+    for name, value in data.items():
+        where = f"{path}.{name}" if path else name
+        yield Row(depth, name, _short(value), _explained(kind, where))
+        inner = _inner(kind, where)
+        if isinstance(value, Mapping) and name not in ("input", "input_schema"):
+            yield from _rows(value, *inner, depth + 1)
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            yield from _items(value, name, inner, depth + 1)
+
+
+def _items(values: list[Any], name: str, inner: tuple[str, str], depth: int) -> Iterator[Row]:
+    for place, value in enumerate(values):
+        if not isinstance(value, Mapping):
+            yield Row(depth, f"{name}[{place}]", _short(value), "")
+            continue
+        yield Row(
+            depth,
+            f"{name}[{place}]",
+            str(value.get("type") or value.get("role") or value.get("name") or ""),
+            "",
+        )
+        yield from _rows(value, *inner, depth + 1)
+
+
+def _inner(kind: str, where: str) -> tuple[str, str]:
+    """The section of the explanations, and the path in it, for what lies inside a field."""
+    last = where.rsplit(".", 1)[-1]
+    if last == "content" or (kind == "request" and where == "system"):
+        return "block", ""
+    if last in ("usage", "stop_details"):
+        return last, ""
+    return kind, where
+
+
+def _explained(kind: str, where: str) -> str:
+    section: Mapping[str, str] = _texts().get(kind, {})
+    return section.get(where, "")
+
+
+@cache
+def _texts() -> dict[str, Any]:
+    texts: dict[str, Any] = json.loads(files(__package__).joinpath("anatomy.json").read_bytes())
+    return texts
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return f"{len(value)} item{'s' if len(value) != 1 else ''}"
+    if isinstance(value, Mapping) and value and not all(isinstance(key, str) for key in value):
+        return f"{len(value)} fields"
+    if isinstance(value, Mapping) and any(isinstance(item, Mapping | list) for item in value.values()):
+        return f"{len(value)} fields"
+    text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}… ({len(text):,} characters)"

@@ -1,0 +1,84 @@
+"""The command ``claude-nb``: open the tutorials, look for what is wrong."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import __version__
+from .errors import ClaudeNbError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code: 0 for success, 1 where something is wrong, 2 for a bad call."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ClaudeNbError as error:
+        print(f"claude-nb: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="claude-nb", description="Claude in a notebook: stream, remember, account for every token."
+    )
+    parser.add_argument("--version", action="version", version=f"claude-nb {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the tutorials")
+    lab.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="copy the tutorials there first (keeps your files)",
+    )
+    lab.add_argument("--no-browser", action="store_true", help="serve only; the address is printed")
+    lab.add_argument("--port", type=int, help="port to serve on (default: Jupyter's choice)")
+    lab.set_defaults(run=_lab)
+
+    doctor = commands.add_parser("doctor", help="say what was found and what is wrong")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from . import tutorials
+
+    if find_spec("jupyterlab") is None:
+        raise ClaudeNbError('JupyterLab is not installed. Type: python -m pip install "claude_nb[lab]"')
+    folder = options.folder
+    if folder is None and not tutorials.in_clone():
+        folder = Path("claude_nb_tutorials")
+    if folder is None:
+        folder = tutorials.shipped()
+    else:
+        new = tutorials.copy_to(folder)
+        print(f"{len(new)} files copied to {folder}; files that were there are as before.")
+    command = [sys.executable, "-m", "jupyterlab", str(folder / tutorials.FIRST)]
+    if options.no_browser:
+        command.append("--no-browser")
+    if options.port is not None:
+        command += ["--port", str(options.port), "--ServerApp.port_retries=0"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container root is the only user there is
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own words and the user's folder
+
+
+def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes the options
+    from .doctor import report
+
+    findings = report()
+    for finding in findings:
+        mark = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}[finding.mark]
+        print(f"{mark}  {finding.topic:<12}  {finding.text}")
+    wrong = sum(finding.mark == "wrong" for finding in findings)
+    print("nothing is wrong" if not wrong else f"{wrong} to mend")
+    return 1 if wrong else 0

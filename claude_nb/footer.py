@@ -1,0 +1,102 @@
+"""The line under a reply: why it stopped, what it used, what it cost. Facts only; what is unknown says so."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from .ledger import format_usd, price_usage
+from .outcome import outcome_of
+
+Chip = dict[str, str]
+
+_PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def footer(
+    message: Any,
+    *,
+    simulated: bool = False,
+    first_token: float | None = None,
+    seconds: float | None = None,
+    error: str | None = None,
+) -> list[Chip]:
+    """Give the footer of a reply as chips ``{"kind", "text", "title", "tone"}``.
+
+    Args:
+        message: The SDK's ``Message``, partial ones too; None when none arrived.
+        simulated: Whether the sandbox answered: the price is then what a real call would cost.
+        first_token: Time to the first token in seconds, for a live reply.
+        seconds: Time of the whole reply in seconds, for a live reply.
+        error: What went wrong, when something did.
+    """
+    chips = []
+    if simulated:
+        chips.append(
+            chip("badge", "sandbox", "Simulated offline: nothing was sent, nothing is billed.", "muted")
+        )
+    if error:
+        chips.append(chip("error", error, "", "bad"))
+    if message is None:
+        return chips
+    outcome = outcome_of(message)
+    if not error:
+        chips.append(chip("stop", outcome.label, f"stop_reason: {outcome.stop_reason}", outcome.tone))
+    final = message.stop_reason is not None
+    usage = message.usage.to_dict() if message.usage is not None else {}
+    chips += [_tokens(usage, final=final), _price(message, usage, final=final, simulated=simulated)]
+    if first_token is not None and seconds and final:
+        speed = (usage.get("output_tokens") or 0) / max(seconds - first_token, 0.001)
+        text = f"{first_token:.1f} s to first token, {speed:.0f} tokens/s"
+        chips.append(chip("time", text, f"{seconds:.1f} s in all", "muted"))
+    if outcome.remedy and outcome.tone != "ok":
+        chips.append(chip("note", outcome.remedy, "", outcome.tone))
+    return chips
+
+
+def chip(kind: str, text: str, title: str = "", tone: str = "ok") -> Chip:
+    """Give one fact of a footer."""
+    return {"kind": kind, "text": text, "title": title, "tone": tone}
+
+
+def footer_text(chips: list[Chip]) -> str:
+    """Give the footer as one line of plain text."""
+    return " · ".join(entry["text"] for entry in chips)
+
+
+def _tokens(usage: Mapping[str, Any], *, final: bool) -> Chip:
+    known = [usage[name] for name in _PARTS if usage.get(name) is not None]
+    cached, thinking = usage.get("cache_read_input_tokens"), _thinking(usage)
+    sent = f"{sum(known):,}" if known else "unknown"
+    back = f"{usage['output_tokens']:,}" if final and usage.get("output_tokens") is not None else "unknown"
+    text = f"{sent} tokens in"
+    if cached:
+        text += f" ({cached:,} cached)"
+    text += f", {back} out"
+    if thinking and final:
+        text += f" ({thinking:,} thinking)"
+    title = "" if final else "An interrupted reply never reports its output tokens."
+    return chip("tokens", text, title, "muted")
+
+
+def _thinking(usage: Mapping[str, Any]) -> int | None:
+    details = usage.get("output_tokens_details")
+    return details.get("thinking_tokens") if isinstance(details, Mapping) else None
+
+
+def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bool) -> Chip:
+    price = _cost(message, usage)
+    if price is None:
+        return chip("price", "price unknown", f"No dated price is known for {message.model}.", "muted")
+    amount = format_usd(price) if final else f"over {format_usd(price)}"
+    if simulated:
+        return chip(
+            "price", f"{amount} if it were live", "A real call would cost this; the sandbox is free.", "muted"
+        )
+    title = (
+        "" if final else "The input is exact; the output of an interrupted reply is billed but not reported."
+    )
+    return chip("price", amount, title, "muted")
+
+
+def _cost(message: Any, usage: Mapping[str, Any]) -> Decimal | None:
+    return price_usage(message.model, dict(usage)) if usage else None

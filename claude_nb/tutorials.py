@@ -1,0 +1,43 @@
+"""Where the tutorial notebooks are, and how they get to a folder of the learner's own."""
+
+import shutil
+from pathlib import Path
+
+from .errors import ClaudeNbError
+
+FIRST = "00_start_here.ipynb"
+
+_PACKAGE = Path(__file__).parent
+_UNWANTED = ("__pycache__", ".ipynb_checkpoints", ".gitkeep", "conftest.py")
+
+
+def shipped() -> Path:
+    """Give the folder of the tutorials that came with this installation.
+
+    Raises:
+        ClaudeNbError: They are missing.
+    """
+    for place in (_PACKAGE / "_notebooks", _PACKAGE.parent / "notebooks"):  # in a wheel; in a clone
+        if (place / FIRST).is_file():
+            return place
+    raise ClaudeNbError(
+        "the tutorials are missing from this installation. Install again: pip install claude_nb[lab]"
+    )
+
+
+def in_clone() -> bool:
+    """Tell whether the package runs from a clone, whose own ``notebooks/`` may be opened as they are."""
+    return shipped() == _PACKAGE.parent / "notebooks"
+
+
+def copy_to(folder: Path) -> list[Path]:
+    """Copy the tutorials into ``folder`` and give the files that are new there; nothing is overwritten."""
+    source, new = shipped(), []
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        if path.is_dir() or target.exists() or any(part in _UNWANTED for part in path.parts):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        new.append(target)
+    return new
