@@ -104,7 +104,7 @@ def find_credential(
 def find_dotenv(folder: Path) -> Path | None:
     """Give the nearest ``.env`` in ``folder`` or above it, or None."""
     for place in (folder, *folder.parents):
-        if (place / ".env").exists():
+        if (place / ".env").is_file():
             return place / ".env"
     return None
 

@@ -118,14 +118,22 @@ def test_white_space_around_a_key_is_forgiven(key):
     assert find_credential(f" {key}\n").secret.reveal() == key
 
 
-@pytest.mark.parametrize("content", ["ANTHROPIC_API_KEY=x".encode("utf-16"), None])
-def test_an_unreadable_dotenv_is_named(content):
-    if content is None:
-        Path(".env").mkdir()
-    else:
-        Path(".env").write_bytes(content)
-    with pytest.raises(CredentialError, match=r"\.env (is not UTF-8|cannot be read).*plain text file"):
+def test_a_dotenv_that_is_no_text_is_named():
+    Path(".env").write_bytes("ANTHROPIC_API_KEY=x".encode("utf-16"))
+    with pytest.raises(CredentialError, match=r"\.env is not UTF-8 text. Save it as a plain text file"):
         find_credential()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that root cannot read either")
+def test_a_dotenv_that_cannot_be_read_is_named():
+    Path(".env").symlink_to("/proc/self/mem")
+    with pytest.raises(CredentialError, match=r"\.env cannot be read \(.*plain text file"):
+        find_credential()
+
+
+def test_a_folder_named_dotenv_is_a_virtual_environment_and_not_ours():
+    Path(".env").mkdir()
+    assert find_credential() is None
 
 
 def test_a_dotenv_line_without_equals_sign_is_explained():
