@@ -1,0 +1,28 @@
+"""Every token accounted for: a middleware that records, a database that keeps, prices that are dated data.
+
+    ledger = Ledger()
+    client = ledger.meter(anthropic.Anthropic())
+    ...
+    ledger.total()  # $4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)
+
+The way of a call: ``meter`` (the SDK middleware) reads it with ``wire``, ``attempt`` turns it into a row with the
+help of ``prices`` and ``labels``, ``store`` keeps it, ``questions`` asks the database, ``ledger`` shows the answers.
+"""
+
+from .labels import label
+from .ledger import TOKEN_CLASSES, Health, Ledger, Total
+from .money import format_usd
+from .prices import cost_interval, price_usage, price_version, worst_usage
+
+__all__ = [
+    "TOKEN_CLASSES",
+    "Health",
+    "Ledger",
+    "Total",
+    "cost_interval",
+    "format_usd",
+    "label",
+    "price_usage",
+    "price_version",
+    "worst_usage",
+]

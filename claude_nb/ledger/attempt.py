@@ -1,0 +1,303 @@
+"""One HTTP attempt, from the row written before it to the row that settles it."""
+
+import json
+import os
+import re
+import socket
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+from . import labels
+from .money import to_pico
+from .prices import cost_interval, is_unbilled_refusal, price_usage, price_version, worst_usage
+from .wire import Seen
+
+SESSION = uuid.uuid4().hex
+"""This life of this process: what ``Ledger.session()`` selects. A fork counts to its parent's session."""
+
+_PATHS = re.compile(r"/v1/messages(?:/(count_tokens)|/(batches)(?:/([^/?]+)/(results))?)?(?:\?|$)")
+_KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
+_FREE = ("count_tokens", "batches", "batches.results")
+"""Requests that cost nothing themselves; a batch is paid by its items."""
+_UNBILLED = ("http_error", "not_sent", "budget_refused")
+
+
+def operation(method: str, url: str) -> tuple[str, str | None] | None:
+    """What a request does, and the batch it reads; None for requests that have nothing to account for."""
+    found = _PATHS.search(url)
+    if found is None:
+        return None
+    count_tokens, batches, batch_id, results = found.groups()
+    if results:
+        return "batches.results", batch_id
+    if method.upper() != "POST":
+        return None
+    return count_tokens or batches or "messages", None
+
+
+def opening_row(request: Any, op: str, *, simulated: bool) -> dict[str, Any]:
+    """The row written before the request goes out: all that is known by then."""
+    body = request.json if isinstance(request.json, Mapping) else {}
+    label = labels.current()
+    worst = worst_usage(body) if op == "messages" else None
+    row = {
+        "id": uuid.uuid4().hex,
+        "ts": _stamp(datetime.now(UTC)),
+        "session": SESSION,
+        "host": _host(),
+        "pid": os.getpid(),
+        "sdk_version": _sdk_version(),
+        "call_id": getattr(request.options, "idempotency_key", None) or uuid.uuid4().hex,
+        "attempt": request.retries_taken,
+        "op": op,
+        "stream": bool(request.stream),
+        "simulated": simulated,
+        "notebook": label.notebook,
+        "cell": label.cell,
+        "cell_id": label.cell_id,
+        "conversation": label.conversation,
+        "tags": json.dumps(label.tags) if label.tags else None,
+        "model_requested": _text(body.get("model")),
+        "model": _text(body.get("model")),
+        "outcome": "open",
+        "usage_final": False,
+        "max_tokens": body.get("max_tokens") if isinstance(body.get("max_tokens"), int) else None,
+        "prompt": json.dumps(digest_prompt(body), separators=(",", ":")) if op == "messages" else None,
+        "worst": json.dumps(worst) if worst else None,
+    }
+    return row | cost_columns(row)
+
+
+def settle(
+    row: dict[str, Any], seen: Seen, outcome: str, error: BaseException | str | None = None
+) -> dict[str, Any]:
+    """The row as it stays: what was seen, how it ended, what it cost."""
+    row |= reply_columns(seen)
+    row["outcome"] = outcome
+    row["usage_final"] = seen.ended or row["op"] in _FREE or outcome in _UNBILLED
+    row["unbilled_refusal"] = is_unbilled_refusal(
+        row["stop_reason"], row["refusal_category"], produced=seen.produced
+    )
+    row["error"] = describe(error if error is not None else seen.error)
+    return row | cost_columns(row)
+
+
+def reply_columns(seen: Seen) -> dict[str, Any]:
+    """The columns that a reply fills, by the API's own names."""
+    usage = seen.usage or {}
+    details = seen.stop.get("stop_details")
+    diagnostics = seen.message.get("diagnostics")
+    miss = diagnostics.get("cache_miss_reason") if isinstance(diagnostics, Mapping) else None
+    miss = miss if isinstance(miss, Mapping) else {}
+    columns = usage_columns(usage) | {
+        "message_id": _text(seen.message.get("id")),
+        "stop_reason": _text(seen.stop.get("stop_reason")),
+        "refusal_category": _text(details.get("category")) if isinstance(details, Mapping) else None,
+        "cache_miss_reason": _text(miss.get("type")),
+        "cache_missed_input_tokens": _count(miss.get("cache_missed_input_tokens")),
+        "streamed_chars": seen.chars,
+        "usage": json.dumps(usage, separators=(",", ":")) if seen.usage is not None else None,
+        "note": seen.note,
+    }
+    if model := _text(seen.message.get("model")):
+        columns["model"] = model
+    return columns
+
+
+def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The token columns of a usage: disjoint classes, None where the server did not report one."""
+    split = _mapping(usage.get("cache_creation"))
+    one_hour = _count(split.get("ephemeral_1h_input_tokens"))
+    five = _count(split.get("ephemeral_5m_input_tokens"))
+    written = _count(usage.get("cache_creation_input_tokens"))
+    tools = _mapping(usage.get("server_tool_use"))
+    return {
+        "input_tokens": _count(usage.get("input_tokens")),
+        "ephemeral_5m_input_tokens": five if written is None else max(written - (one_hour or 0), 0),
+        "ephemeral_1h_input_tokens": one_hour if one_hour is not None or written is None else 0,
+        "cache_read_input_tokens": _count(usage.get("cache_read_input_tokens")),
+        "output_tokens": _count(usage.get("output_tokens")),
+        "thinking_tokens": _count(_mapping(usage.get("output_tokens_details")).get("thinking_tokens")),
+        "web_search_requests": _count(tools.get("web_search_requests")),
+        "web_fetch_requests": _count(tools.get("web_fetch_requests")),
+        "speed": _text(usage.get("speed")),
+        "inference_geo": _text(usage.get("inference_geo")),
+        "service_tier": _text(usage.get("service_tier")),
+    }
+
+
+def cost_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cost of a settled row: exact, an interval when its usage is not final, None where unknown."""
+    cost, low, high = _costs(row)
+    return {
+        "cost_pico": to_pico(cost),
+        "cost_low_pico": to_pico(low),
+        "cost_high_pico": to_pico(high),
+        "price_version": price_version(),
+    }
+
+
+def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    if row["op"] in _FREE or row["outcome"] in _UNBILLED:
+        zero = Decimal(0)
+        return zero, zero, zero
+    model, at = row["model"] or "", datetime.fromisoformat(row["ts"])
+    usage = json.loads(row["usage"]) if row.get("usage") else None
+    regional = bool(row.get("regional"))
+    if row["usage_final"] and usage is not None:
+        refused = bool(row.get("unbilled_refusal"))
+        unreported = _is_blank(usage) and not refused
+        cost = None if unreported else price_usage(model, usage, at, refused=refused, regional=regional)
+        return cost, cost, cost
+    worst = json.loads(row["worst"]) if row.get("worst") else None
+    low, high = cost_interval(
+        model,
+        usage,
+        at,
+        max_tokens=row.get("max_tokens"),
+        streamed_chars=row.get("streamed_chars") or 0,
+        worst=worst,
+        regional=regional,
+    )
+    return None, low, high
+
+
+def _is_blank(usage: Mapping[str, Any]) -> bool:
+    """A usage that reports nothing: a real reply has read at least one token."""
+    return not usage.get("iterations") and not any(
+        usage.get(name)
+        for name in (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+        )
+    )
+
+
+def batch_row(
+    opened: Mapping[str, Any], item: Mapping[str, Any], batch_id: str | None
+) -> dict[str, Any] | None:
+    """The row of one batch result; its id is the message's, so that fetching results again adds nothing."""
+    result = _mapping(item.get("result"))
+    message = result.get("message")
+    if result.get("type") != "succeeded" or not isinstance(message, Mapping):
+        return None
+    seen = Seen()
+    seen.take_message(message)
+    if seen.usage is None:
+        return None
+    seen.usage = {"service_tier": "batch", **{k: v for k, v in seen.usage.items() if v is not None}}
+    row = {**opened, "id": f"batch_item:{message.get('id')}", "op": "batch_item", "batch_id": batch_id}
+    row |= {"outcome": "open", "model": None, "model_requested": None, "attempt": 0, "usage_final": False}
+    row["call_id"] = row["id"]
+    return settle(row, seen, "ok")
+
+
+def digest_prompt(body: Mapping[str, Any]) -> list[list[Any]]:
+    """What a prompt was made of, without its text: ``[role, kinds, digest, characters]`` of each part."""
+    parts: list[list[Any]] = [
+        [name, "", *_digest(body[name])] for name in ("tools", "system") if body.get(name)
+    ]
+    names: dict[str, str] = {}
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else []:
+        if isinstance(message, Mapping):
+            content = message.get("content")
+            parts.append([str(message.get("role")), _kinds(content, names), *_digest(content)])
+    return parts
+
+
+def _kinds(content: Any, names: dict[str, str]) -> str:
+    """The block types of a message, with the tool's name where there is one."""
+    if not isinstance(content, list):
+        return "text"
+    kinds = []
+    for block in content:
+        block = block if isinstance(block, Mapping) else getattr(block, "__dict__", {})  # noqa: PLW2901 - SDK blocks too
+        kind = str(block.get("type"))
+        if kind.endswith("tool_use"):
+            names[str(block.get("id"))] = str(block.get("name"))
+            kind = f"{kind} {block.get('name')}"
+        elif kind == "tool_result":
+            kind = f"{kind} {names.get(str(block.get('tool_use_id')), '')}".rstrip()
+        if kind not in kinds:
+            kinds.append(kind)
+    return ", ".join(kinds)
+
+
+def _digest(value: Any) -> tuple[str, int]:
+    text = value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(), len(text)
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if hasattr(value, "to_dict") else str(value)
+
+
+def describe(error: BaseException | Mapping[str, Any] | str | None) -> str | None:
+    """One line about an error, without anything that looks like a key."""
+    if error is None:
+        return None
+    if isinstance(error, Mapping):
+        text = f"{error.get('type') or 'error'}: {error.get('message') or ''}"
+    elif isinstance(error, BaseException):
+        text = f"{type(error).__name__}: {error}"
+    else:
+        text = error
+    return _KEY.sub("[key]", " ".join(text.split()))[:200].removesuffix(": ").removesuffix(":")
+
+
+def provider_of(host: str) -> str:
+    """Who answered, by the host's name."""
+    if host.endswith("amazonaws.com"):
+        return "bedrock"
+    if host.endswith("googleapis.com"):
+        return "vertex"
+    if host.endswith((".azure.com", ".azure.us")):
+        return "foundry"
+    return "anthropic" if host.endswith("anthropic.com") else host
+
+
+def is_regional(host: str, path: str) -> bool:
+    """Whether a Vertex endpoint is a regional one: the global one has no region before its name."""
+    return host.endswith("aiplatform.googleapis.com") and "/locations/global/" not in path
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def _sdk_version() -> str:
+    from anthropic import __version__
+
+    return __version__
+
+
+def elapsed_ms(since: float) -> int:
+    """Milliseconds since a ``time.perf_counter()``."""
+    return round((time.perf_counter() - since) * 1000)

@@ -1,0 +1,108 @@
+"""Which notebook, cell, conversation and tags a call belongs to.
+
+Labels travel in a context variable, so that concurrent tasks keep their own. Worker threads start without
+one; they fall back to the cell the kernel is running and the tags of the main flow, never to a conversation.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Where a call came from. None where that is unknown."""
+
+    notebook: str | None = None
+    cell: str | None = None
+    cell_id: str | None = None
+    conversation: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+_EMPTY = Labels()
+_current: ContextVar[Labels] = ContextVar("claude_nb_labels", default=_EMPTY)
+_running_cell: dict[str, str | None] = {"cell": None, "cell_id": None}
+_open_tags: list[str] = []
+_hooked: set[int] = set()
+
+
+@contextmanager
+def label(
+    *,
+    conversation: str | None = None,
+    notebook: str | None = None,
+    cell: str | None = None,
+    tags: tuple[str, ...] = (),
+) -> Iterator[None]:
+    """Every call made inside the ``with`` carries these labels in the ledger; None keeps the outer one.
+
+    Args:
+        conversation: Groups the turns of one conversation; any short id.
+        notebook: The notebook's name, where Jupyter does not tell it.
+        cell: The cell, where IPython does not tell it.
+        tags: Added to the tags already in force.
+    """
+    outer = _current.get()
+    token = _current.set(
+        replace(
+            outer,
+            conversation=conversation or outer.conversation,
+            notebook=notebook or outer.notebook,
+            cell=cell or outer.cell,
+            tags=(*outer.tags, *(tag for tag in tags if tag not in outer.tags)),
+        )
+    )
+    _open_tags.extend(tags)
+    try:
+        yield
+    finally:
+        for tag in tags:
+            _open_tags.remove(tag)
+        _current.reset(token)
+
+
+def current() -> Labels:
+    """The labels of a call made here and now."""
+    labels = _current.get()
+    tags = labels.tags or tuple(dict.fromkeys(_open_tags))
+    return replace(
+        labels,
+        notebook=labels.notebook or _notebook(),
+        cell=labels.cell or _running_cell["cell"],
+        cell_id=None if labels.cell else _running_cell["cell_id"],
+        tags=tags,
+    )
+
+
+def follow_cells() -> None:
+    """In an IPython kernel, note which cell runs from now on. Anywhere else this does nothing."""
+    if "IPython" not in sys.modules:
+        return
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None or id(shell) in _hooked:
+        return
+    _hooked.add(id(shell))
+    _running_cell["cell"] = str(shell.execution_count)  # the cell that runs now began before the hook
+    shell.events.register("pre_run_cell", _note_cell)
+
+
+def _note_cell(info: Any) -> None:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    _running_cell["cell"] = None if shell is None else str(shell.execution_count)
+    _running_cell["cell_id"] = getattr(info, "cell_id", None)
+
+
+def _notebook() -> str | None:
+    """The notebook's file name as the Jupyter server tells its kernels."""
+    path = os.environ.get("JPY_SESSION_NAME")
+    return PurePath(path).name if path else None

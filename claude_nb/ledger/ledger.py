@@ -1,0 +1,305 @@
+"""The ledger as its user sees it: meter a client, ask what it cost."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from claude_nb.errors import LedgerError
+
+from . import labels
+from .money import digits, format_usd, from_pico
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .meter import Meter
+
+Client = TypeVar("Client")
+
+TOKEN_CLASSES = (
+    "input_tokens",
+    "ephemeral_5m_input_tokens",
+    "ephemeral_1h_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+)
+"""The five disjoint classes every billed token falls into, by the API's names."""
+
+Key = Literal[
+    "model",
+    "notebook",
+    "cell",
+    "conversation",
+    "tag",
+    "day",
+    "outcome",
+    "stop_reason",
+    "provider",
+    "service_tier",
+    "speed",
+    "inference_geo",
+    "session",
+    "op",
+]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Total:
+    """What a set of calls cost.
+
+    Attributes:
+        usd: The settled cost of every call whose usage is final and whose price is known.
+        low: The least that unfinished calls add, in USD.
+        high: The most they add, in USD; None when that is unknown.
+        calls: Calls made; the retries of one call count once.
+        attempts: HTTP attempts made.
+        unfinished: Attempts that may be billed but whose final usage never arrived.
+        unpriced: Attempts with tokens but no known price.
+        tokens: Tokens by class, as reported.
+        simulated: Whether these are the sandbox's calls, which nobody bills.
+    """
+
+    usd: Decimal
+    low: Decimal
+    high: Decimal | None
+    calls: int
+    attempts: int
+    unfinished: int
+    unpriced: int
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    simulated: bool = False
+
+    def __str__(self) -> str:
+        """One line, such as ``$4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)``."""
+        notes = []
+        if self.unfinished:
+            most = "unknown" if self.high is None else digits(self.high)
+            notes.append(f"+${digits(self.low)}…{most} unfinished")
+        if self.unpriced:
+            notes.append(f"{_calls(self.unpriced)} unpriced")
+        if self.simulated:
+            notes.insert(0, _calls(self.calls))
+        amount = f"{format_usd(self.usd)} simulated, not billed" if self.simulated else format_usd(self.usd)
+        return f"{amount} ({', '.join(notes)})" if notes else amount
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Health:
+    """Whether the accounting itself is well.
+
+    Attributes:
+        ledger: The ledger's address.
+        swallowed: Errors of the recorder that were kept from the caller, in this process.
+        last_error: The last of them.
+        waiting: Rows in the side folder that no healthy opening has taken in yet.
+        open: Attempts under way, or whose process was killed.
+        unfinished: Attempts whose final usage never arrived.
+        unpriced: Attempts with tokens but no known price.
+    """
+
+    ledger: str
+    swallowed: int
+    last_error: str | None
+    waiting: int
+    open: int | None
+    unfinished: int | None
+    unpriced: int | None
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing was swallowed and nothing waits."""
+        return not self.swallowed and not self.waiting
+
+    def __str__(self) -> str:
+        """One line for a reader."""
+        state = "healthy" if self.ok else f"{self.swallowed} errors swallowed, {self.waiting} rows waiting"
+        counts = f"{self.open} open, {self.unfinished} unfinished, {self.unpriced} unpriced"
+        last = f"; last error: {self.last_error}" if self.last_error else ""
+        return f"ledger {self.ledger}: {state}; {counts}{last}"
+
+    __repr__ = __str__
+
+
+class Ledger:
+    """Every token accounted for: one row per HTTP attempt, written before the request and settled after it.
+
+    Args:
+        url: A path, ``":memory:"`` or a database URL (``"sqlite:///spend.db"``,
+            ``"postgresql+psycopg://…"``). If not given: the environment's ``CLAUDE_NB_LEDGER``, else one file
+            in the user's data folder, shared by all notebooks and kernels.
+
+    Nothing is opened until the first call or question. No prompt text is stored, only lengths and digests.
+
+    Example:
+        >>> ledger = Ledger(":memory:")
+        >>> client = ledger.meter(anthropic.Anthropic())  # doctest: +SKIP
+        >>> ledger.total()
+        $0.00
+    """
+
+    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+        from .store import Store, resolve, store_at
+
+        address = resolve(url)
+        self._store: Store = Store(address) if address == "sqlite://" else store_at(address)
+        self._only: dict[str, str] = {}
+        self._meters: dict[bool, Meter] = {}
+
+    def __repr__(self) -> str:
+        chosen = "".join(f", {name}" for name in self._only)
+        return f"<Ledger {self._store.label}{chosen}>"
+
+    # ---- recording
+
+    def middleware(self, *, simulated: bool = False) -> "Meter":
+        """The recorder, for ``Anthropic(middleware=[..., ledger.middleware()])``: put it last.
+
+        Args:
+            simulated: Count every call as simulated. The sandbox's responses are recognised without this.
+        """
+        from .meter import Meter
+
+        if simulated not in self._meters:
+            self._meters[simulated] = Meter(self._store, simulated=simulated)
+        return self._meters[simulated]
+
+    def meter(self, client: Client, *, simulated: bool | None = None) -> Client:
+        """A client of the same class, on the same connections, whose every attempt is recorded here.
+
+        Metering twice records once. The given client stays as it was.
+
+        Args:
+            client: Any client of the SDK, synchronous or not.
+            simulated: Count its calls as simulated; by default only those of a client with the key
+                ``"sandbox"``, and those the sandbox answers.
+
+        Raises:
+            LedgerError: The object is not a client of the SDK.
+        """
+        from anthropic._base_client import BaseClient
+
+        if not isinstance(client, BaseClient):
+            raise LedgerError(
+                f"Ledger.meter() was given a {type(client).__name__}, which is not a client of the SDK. "
+                "Type: client = ledger.meter(anthropic.Anthropic())."
+            )
+        labels.follow_cells()
+        if simulated is None:
+            simulated = getattr(client, "api_key", None) == "sandbox"
+        ours = self.middleware(simulated=simulated)
+        others = [entry for entry in client.middleware if getattr(entry, "store", None) is not self._store]
+        return client.with_options(middleware=[*others, ours])  # type: ignore[attr-defined, no-any-return]  # every family has it
+
+    @contextmanager
+    def tag(self, *tags: str) -> Iterator[None]:
+        """Every call made inside the ``with`` carries these tags; see ``by("tag")``."""
+        with labels.label(tags=tags):
+            yield
+
+    # ---- asking
+
+    def session(self) -> "Ledger":
+        """The same ledger, restricted to the calls of this kernel: what this notebook cost."""
+        from .attempt import SESSION
+
+        return self.where(session=SESSION)
+
+    def where(self, **only: str) -> "Ledger":
+        """The same ledger, restricted to rows with these values, such as ``where(conversation="c1")``.
+
+        Raises:
+            LedgerError: There is no such column.
+        """
+        from .schema import attempts
+
+        if unknown := [name for name in only if name not in attempts.c]:
+            raise LedgerError(
+                f"The ledger has no column {unknown[0]!r}. Its columns: {', '.join(attempts.c.keys())}."
+            )
+        view = copy(self)
+        view._only = {**self._only, **only}  # noqa: SLF001 - a copy of this very class
+        return view
+
+    def total(self, *, simulated: bool = False) -> Total:
+        """What the calls cost: real ones, or (``simulated=True``) the sandbox's. The two are never mixed."""
+        from . import questions
+
+        row = questions.totals(self._store, self._only, simulated=simulated)
+        return Total(
+            usd=from_pico(row["usd"]) or Decimal(0),
+            low=from_pico(row["low"]) or Decimal(0),
+            high=None if row["unbounded"] else from_pico(row["high"]) or Decimal(0),
+            calls=row["calls"],
+            attempts=row["attempts"],
+            unfinished=row["unfinished"] or 0,
+            unpriced=row["unpriced"] or 0,
+            tokens={name: int(row[name] or 0) for name in TOKEN_CLASSES},
+            simulated=simulated,
+        )
+
+    def by(self, key: Key, *, simulated: bool = False) -> "pd.DataFrame":
+        """Calls, tokens and cost by model, notebook, cell, conversation, tag, day (UTC) and so on, dearest first.
+
+        Args:
+            key: What to group by.
+            simulated: The sandbox's calls instead of the real ones.
+
+        Raises:
+            LedgerError: There is no such key.
+        """
+        from . import questions
+
+        return questions.grouped(self._store, self._only, key, simulated=simulated)
+
+    def frame(self) -> "pd.DataFrame":
+        """A row an attempt, oldest first, with the API's own column names.
+
+        Costs are in USD: ``cost_usd`` where it is exact, ``cost_low`` and ``cost_high`` around it otherwise.
+        Unknown is ``<NA>`` or ``NaN``, never 0. Simulated and real rows stand in one frame, marked.
+        """
+        from . import questions
+
+        return questions.frame(self._store, self._only)
+
+    def health(self) -> Health:
+        """Whether the accounting itself is well: what was swallowed, what waits, what is open or unpriced."""
+        from . import questions
+
+        try:
+            counts = questions.counts(self._store, self._only)
+        except LedgerError as error:
+            self._store.note(error)
+            counts = dict.fromkeys(("open", "unfinished", "unpriced"))
+        return Health(
+            ledger=self._store.label,
+            swallowed=self._store.swallowed,
+            last_error=self._store.last_error,
+            waiting=len(self._store.waiting_files()),
+            **counts,
+        )
+
+    def reprice(self) -> int:
+        """Compute every cost again with today's price data; tokens never change.
+
+        Returns:
+            The number of rows whose cost changed.
+        """
+        from . import questions
+
+        return questions.reprice(self._store, self._only)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call" if number == 1 else f"{number:,} calls"
+
+
+def tags_of(stored: str | None) -> tuple[str, ...]:
+    """The tags of a row."""
+    return tuple(json.loads(stored)) if stored else ()

@@ -1,0 +1,345 @@
+"""What a usage cost: dated rates from ``genai-prices``, our overlay for what it lacks, the API's published rules.
+
+Every rule is data (``overlay.json``) or one named step below. An amount that cannot be known is None, never 0.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+_MILLION = Decimal(1_000_000)
+_FEWEST_TOKENS_PER_CHAR = 8
+"""Characters per token that no ordinary text exceeds: what was streamed is at least this many tokens' worth."""
+
+Usage = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """USD per million tokens of one model on one day, for one prompt size."""
+
+    input: Decimal
+    write_5m: Decimal
+    write_1h: Decimal
+    read: Decimal
+    output: Decimal
+
+    def times(self, factor: Decimal) -> "Rates":
+        """The same rates under a discount or surcharge on every token class."""
+        return Rates(*(factor * getattr(self, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The five disjoint token classes of one request."""
+
+    input: int
+    write_5m: int
+    write_1h: int
+    read: int
+    output: int
+
+    @property
+    def prompt(self) -> int:
+        """The whole prompt: what decides a tier and fills the context window."""
+        return self.input + self.write_5m + self.write_1h + self.read
+
+    @classmethod
+    def of(cls, usage: Usage) -> "Tokens | None":
+        """The token classes of a usage in the API's own fields; None when it does not report counts.
+
+        A cache write without the 5m/1h split, or the part of one beyond its split, is a 5-minute write.
+        """
+        if usage.get("input_tokens") is None and usage.get("output_tokens") is None:
+            return None
+        split = usage.get("cache_creation") or {}
+        if not isinstance(split, Mapping):
+            return None
+        one_hour = split.get("ephemeral_1h_input_tokens") or 0
+        five_minutes = split.get("ephemeral_5m_input_tokens") or 0
+        written = usage.get("cache_creation_input_tokens")
+        counts = (
+            usage.get("input_tokens") or 0,
+            five_minutes if written is None else written - one_hour if _is_count(written, one_hour) else None,
+            one_hour,
+            usage.get("cache_read_input_tokens") or 0,
+            usage.get("output_tokens") or 0,
+        )
+        return cls(*(int(count or 0) for count in counts)) if _is_count(*counts) else None
+
+
+def price_usage(
+    model: str, usage: Usage, at: datetime | None = None, *, refused: bool = False, regional: bool = False
+) -> Decimal | None:
+    """The exact cost of one request in USD, or None when it is unknown.
+
+    Uses what was served (``speed``, ``inference_geo``, ``service_tier`` in the usage), never what was asked for,
+    and prices each entry of ``iterations`` by its own model. Price requests one by one: a summed usage can fall
+    into a tier that none of its requests reached.
+
+    Args:
+        model: The model id of the response; Bedrock and Vertex ids work too.
+        usage: The ``usage`` of one response, with the API's field names. Missing token fields count as 0.
+        at: When the request was made; now if not given. A time without a zone is UTC.
+        refused: The reply is a refusal that is not billed: its tokens are informational.
+        regional: Sent to a regional Bedrock or Vertex endpoint (+10 %).
+
+    Example:
+        >>> price_usage("claude-haiku-5-5", {"input_tokens": 1_000, "output_tokens": 100})
+        Decimal('0.00015')
+
+    Rules: platform.claude.com, about-claude/pricing and refusals-and-fallback, 2026-11.
+    """
+    day = _utc_day(at)
+    if usage.get("iterations"):
+        entries = _billed_iterations(model, usage["iterations"], refused=refused)
+    else:
+        entries = [] if refused else [(model, usage)]
+    parts = [_token_cost(name, Tokens.of(entry), usage, day, regional=regional) for name, entry in entries]
+    searches = (usage.get("server_tool_use") or {}).get("web_search_requests") or 0
+    if any(part is None for part in parts) or not _is_count(searches):
+        return None
+    total = sum((part for part in parts if part is not None), Decimal(0))
+    return _plain(total + searches * Decimal(_overlay()["web_search_usd"]))
+
+
+def cost_interval(
+    model: str,
+    usage: Usage | None,
+    at: datetime | None = None,
+    *,
+    max_tokens: int | None = None,
+    streamed_chars: int = 0,
+    worst: Usage | None = None,
+    regional: bool = False,
+) -> tuple[Decimal | None, Decimal | None]:
+    """The least and the most that an unfinished request can have cost, in USD. Either is None when unknown.
+
+    The API documents no rule for a client that disconnects, so the least is what was seen to be produced and
+    the most is the whole of ``max_tokens``.
+
+    Args:
+        model: The model id.
+        usage: The usage seen so far (``message_start``), or None when nothing arrived.
+        at: When the request was made.
+        max_tokens: The request's limit on output tokens.
+        streamed_chars: Characters of output that arrived.
+        worst: The usage to assume at most when ``usage`` is None, such as ``worst_usage(request_body)``.
+        regional: As for ``price_usage``.
+    """
+    if usage is None:
+        known = price_usage(model, {"input_tokens": 0, "output_tokens": 0}, at) is not None
+        low = Decimal(0) if known else None
+        return low, price_usage(model, worst, at, regional=regional) if worst else None
+    seen = max(usage.get("output_tokens") or 0, streamed_chars // _FEWEST_TOKENS_PER_CHAR)
+    low = price_usage(model, {**usage, "output_tokens": seen}, at, regional=regional)
+    if max_tokens is None:
+        return low, None
+    most = {**usage, "output_tokens": max(seen, max_tokens)}
+    return low, price_usage(model, most, at, regional=regional)
+
+
+def worst_usage(body: Mapping[str, Any], input_tokens: int | None = None) -> dict[str, Any] | None:
+    """The most a request can use: its counted or estimated prompt, at the dearest class, and all of ``max_tokens``.
+
+    Args:
+        body: The request's JSON.
+        input_tokens: The counted prompt (``count_tokens``); estimated from its length if not given.
+    """
+    most = body.get("max_tokens")
+    if not isinstance(most, int):
+        return None
+    text = json.dumps(body, default=str, ensure_ascii=False)
+    prompt = len(text.encode()) // 2 if input_tokens is None else input_tokens
+    usage: dict[str, Any] = {"input_tokens": prompt, "output_tokens": most}
+    if '"cache_control"' in text:
+        ttl = (
+            "ephemeral_1h_input_tokens" if re.search(r'"ttl":\s*"1h"', text) else "ephemeral_5m_input_tokens"
+        )
+        usage = {"input_tokens": 0, "output_tokens": most, "cache_creation_input_tokens": prompt}
+        usage["cache_creation"] = {ttl: prompt}
+    return {**usage, "speed": body.get("speed"), "inference_geo": body.get("inference_geo")}
+
+
+def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produced: bool) -> bool:
+    """Whether a refusal came before any output, in a category that is then not billed."""
+    return (
+        stop_reason == "refusal"
+        and not produced
+        and category not in _overlay()["refusal_billed_before_output"]
+    )
+
+
+def price_version() -> str:
+    """The price data behind every amount, such as ``"genai-prices 0.2.3, overlay 2026-11-22"``."""
+    return f"genai-prices {version('genai-prices')}, overlay {_overlay()['version']}"
+
+
+def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tuple[str, Usage]]:
+    """The entries that are billed, each with its model.
+
+    With a ``fallback_message``, a ``message`` hop that declined before any output is not billed; of a refused
+    reply only what ran beside it (compaction, advisor) is.
+    """
+    entries = [entry for entry in iterations if isinstance(entry, Mapping)]
+    fell_back = any(entry.get("type") == "fallback_message" for entry in entries)
+    billed = []
+    for entry in entries:
+        kind = entry.get("type")
+        declined = fell_back and kind == "message" and not entry.get("output_tokens")
+        unbilled = refused and kind in ("message", "fallback_message")
+        if not declined and not unbilled:
+            billed.append((entry.get("model") or model, entry))
+    return billed
+
+
+def _token_cost(
+    model: str, tokens: Tokens | None, served: Usage, day: date, *, regional: bool
+) -> Decimal | None:
+    """The tokens of one iteration at the rates and surcharges under which they were served."""
+    if tokens is None:
+        return None
+    name, regional_id = normalise(model)
+    speed, tier = served.get("speed") or "standard", served.get("service_tier") or "standard"
+    factor = _geo_factor(name, served.get("inference_geo"))
+    if factor is None or tier not in ("standard", "batch") or (tier == "batch" and speed == "fast"):
+        return None
+    if (regional or regional_id) and not _is_before(name, _overlay()["regional"]["without"]):
+        factor *= Decimal(_overlay()["regional"]["factor"])
+    if tier == "batch":
+        factor *= Decimal(_overlay()["batch_factor"])
+    rates = rates_of(name, day, tokens.prompt, speed)
+    return None if rates is None else _sum_of(tokens, rates) * factor
+
+
+def _sum_of(tokens: Tokens, rates: Rates) -> Decimal:
+    used = (name for name in Rates.__slots__ if getattr(tokens, name))
+    return sum((getattr(tokens, name) * getattr(rates, name) for name in used), Decimal(0)) / _MILLION
+
+
+def rates_of(model: str, at: datetime | date | None, prompt: int, speed: str = "standard") -> Rates | None:
+    """USD per million tokens of a model for a prompt of that many tokens; None when it has no known price."""
+    name, _ = normalise(model)
+    day = at if isinstance(at, date) and not isinstance(at, datetime) else _utc_day(at)
+    found = _rate_table(name, day, speed)
+    if found is None or isinstance(found, Rates):
+        return found
+    tiers = _overlay()["long_context"]
+    size = prompt if name in tiers["tiered"] or day.isoformat() < tiers["flat_from"] else 0
+    return Rates(*(_at_prompt_size(price, size) for price in found))
+
+
+@cache
+def _rate_table(model: str, day: date, speed: str) -> Rates | tuple[Any, ...] | None:
+    """The overlay's rates, or those of genai-prices (a tuple with ``TieredPrices`` in it where size matters)."""
+    for row in _overlay()["rates"]:
+        if row["model"] == model and row["speed"] == speed and _is_on(day, row):
+            return Rates(*(Decimal(row[name]) for name in Rates.__slots__))
+    return _published(model, day, speed)
+
+
+def _published(model: str, day: date, speed: str) -> Rates | tuple[Any, ...] | None:
+    """What genai-prices holds for exactly this model: its matching by prefix would price a stranger."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, "anthropic", None)
+    except LookupError:
+        return None
+    if model not in _names(found.id):
+        return None
+    context = {"speed": "fast"} if speed == "fast" else {}
+    if speed not in ("standard", "fast") or (context and not _has_variant(found, context)):
+        return None
+    price = found.get_prices(noon, context)
+    values = (
+        price.input_mtok,
+        price.cache_write_mtok,
+        price.cache_write_1h_mtok,
+        price.cache_read_mtok,
+        price.output_mtok,
+    )
+    if price.input_mtok is None or price.output_mtok is None:
+        return None
+    plain = [value for value in values if isinstance(value, Decimal)]
+    return Rates(*plain) if len(plain) == len(values) else values
+
+
+def _has_variant(found: Any, context: Mapping[str, str]) -> bool:
+    return any(variant.when == context for variant in found.price_variants or ())
+
+
+def _names(published: str) -> set[str]:
+    """The ids that mean the published model: with and without ``-latest``, and ``-0`` of a first version."""
+    plain = published.removesuffix("-latest")
+    return {plain, plain.removesuffix("-0")}
+
+
+def _at_prompt_size(price: Any, prompt: int) -> Decimal:
+    """The rate for a prompt of that size: past a threshold it holds for the whole request, not the part above."""
+    if price is None:
+        return Decimal("NaN")  # a class the table has no price for: an amount that uses it stays unknown
+    if not hasattr(price, "tiers"):
+        return Decimal(price)
+    reached = [tier.price for tier in price.tiers if prompt > tier.start]
+    return Decimal(reached[-1] if reached else price.base)
+
+
+def normalise(model: str) -> tuple[str, bool]:
+    """The Anthropic id without its date, and whether the id itself names a regional Bedrock endpoint."""
+    name = model.lower().removeprefix("anthropic/")
+    regional = False
+    if match := re.fullmatch(
+        r"(?:arn:.*/)?(?:(\w+)\.)?anthropic\.(claude-[\w.-]+?)(?:-v\d+(?::\d+)?)?(?::\w+)?", name
+    ):
+        regional, name = match[1] != "global", match[2]
+    name = re.sub(r"[-@]\d{8}$|@default$|-latest$", "", name)
+    return name, regional
+
+
+def _is_before(name: str, names: Iterable[str]) -> bool:
+    return any(name == old or (old in ("claude-2", "claude-3") and name.startswith(old)) for old in names)
+
+
+def _geo_factor(name: str, geo: Any) -> Decimal | None:
+    rule = _overlay()["geo"]
+    factor = rule["factors"].get(geo or "global") if isinstance(geo, str | None) else None
+    if factor is None:
+        return None
+    return Decimal(1) if _is_before(name, rule["without"]) else Decimal(factor)
+
+
+def _is_on(day: date, row: Mapping[str, str]) -> bool:
+    return row.get("from", "") <= day.isoformat() < row.get("until", "9999")
+
+
+def _is_count(*values: Any) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values)
+
+
+def _utc_day(at: datetime | None) -> date:
+    if at is None:
+        return datetime.now(UTC).date()
+    return (at if at.tzinfo is None else at.astimezone(UTC)).date()
+
+
+def _plain(amount: Decimal) -> Decimal | None:
+    """The amount without trailing zeros or an exponent, so that equal amounts print alike."""
+    if amount.is_nan():
+        return None
+    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()
+
+
+@cache
+def _overlay() -> dict[str, Any]:
+    text = files(__package__).joinpath("overlay.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded

@@ -1,0 +1,81 @@
+"""The ledger's tables. One row is one HTTP attempt, or one item of a batch."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+SCHEMA = 1
+"""Raised with every change of the tables: an older program then leaves the file alone and says so."""
+
+metadata = MetaData()
+
+meta = Table(
+    "claude_nb_ledger",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+attempts = Table(
+    "claude_nb_attempts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("ts", String, nullable=False),  # UTC, ISO 8601: sorts as text and reads the same in every database
+    Column("session", String, nullable=False),  # one life of one process
+    Column("host", String),
+    Column("pid", Integer),
+    Column("sdk_version", String),
+    Column("provider", String),
+    Column("call_id", String),  # shared by the attempts of one call
+    Column("attempt", Integer),
+    Column("op", String, nullable=False),  # messages | count_tokens | batches | batches.results | batch_item
+    Column("stream", Boolean),
+    Column("simulated", Boolean, nullable=False),
+    Column("notebook", String),
+    Column("cell", String),
+    Column("cell_id", String),
+    Column("conversation", String),
+    Column("tags", String),
+    Column("model_requested", String),
+    Column("model", String),
+    Column("message_id", String),
+    Column("request_id", String),
+    Column("workspace_id", String),
+    Column("organization_id", String),
+    Column("batch_id", String),
+    Column("status", Integer),
+    Column("outcome", String, nullable=False),
+    Column("usage_final", Boolean, nullable=False),
+    Column("stop_reason", String),
+    Column("refusal_category", String),
+    Column("unbilled_refusal", Boolean),
+    Column("input_tokens", BigInteger),
+    Column("ephemeral_5m_input_tokens", BigInteger),
+    Column("ephemeral_1h_input_tokens", BigInteger),
+    Column("cache_read_input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("thinking_tokens", BigInteger),
+    Column("web_search_requests", BigInteger),
+    Column("web_fetch_requests", BigInteger),
+    Column("speed", String),
+    Column("inference_geo", String),
+    Column("service_tier", String),
+    Column("regional", Boolean),
+    Column("cache_miss_reason", String),
+    Column("cache_missed_input_tokens", BigInteger),
+    Column("first_ms", Integer),
+    Column("total_ms", Integer),
+    Column("streamed_chars", BigInteger),
+    Column("max_tokens", BigInteger),
+    Column("prompt", Text),  # JSON: role, digest, length of each message; never its text
+    Column("worst", Text),  # JSON: the usage to assume at most when nothing arrived
+    Column("usage", Text),  # JSON, as the API sent it
+    Column("note", Text),
+    Column("error", Text),
+    Column("cost_pico", BigInteger),  # 1e-12 USD, exact for every published rate; NULL is unknown
+    Column("cost_low_pico", BigInteger),
+    Column("cost_high_pico", BigInteger),
+    Column("price_version", String),
+    Index("claude_nb_attempts_ts", "ts"),
+    Index("claude_nb_attempts_session", "session"),
+    Index("claude_nb_attempts_conversation", "conversation"),
+    Index("claude_nb_attempts_outcome", "outcome"),
+)

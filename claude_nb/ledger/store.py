@@ -1,0 +1,282 @@
+"""Where rows are kept: SQLite or PostgreSQL through SQLAlchemy, and a side folder for when that fails.
+
+Writing never raises into the caller. A row that cannot be written goes to the side folder, one small file a
+row, and the next healthy opening takes it in; what was swallowed is counted and shown by ``Ledger.health()``.
+"""
+
+import atexit
+import hashlib
+import json
+import os
+import re
+import tempfile
+import threading
+import time
+import warnings
+from collections import deque
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from claude_nb.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Engine, Executable, Row
+
+ENVIRONMENT = "CLAUDE_NB_LEDGER"
+_BUSY_SECONDS = 3.0
+_RETRY_AFTER_SECONDS = 15.0
+"""How long a failed database is left alone, so that a run of calls is not slowed by it again and again."""
+
+OPEN = "open"
+
+
+def resolve(url: str | os.PathLike[str] | None) -> str:
+    """The database URL of a path, a URL, ``":memory:"``, or (None) of the environment or the user's folder."""
+    given = os.fspath(url) if url is not None else os.environ.get(ENVIRONMENT) or str(_default_path())
+    if given == ":memory:":
+        return "sqlite://"
+    if "://" in given:
+        return given
+    return f"sqlite:///{Path(given).expanduser().absolute()}"
+
+
+def _default_path() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("claude_nb", appauthor=False) / "ledger.db"
+
+
+@cache
+def store_at(url: str) -> "Store":
+    """The one store of this process for that URL; every ledger in memory is one of its own."""
+    return Store(url)
+
+
+class Store:
+    """One database, one kept connection, any number of threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.swallowed = 0
+        self.last_error: str | None = None
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._pid = os.getpid()
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._down_until = 0.0
+        self._warned = False
+        self._hooked = False
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or None for a database without one."""
+        name = self.url.partition("://")[2].removeprefix("/").partition("?")[0]
+        return Path(name) if self.url.startswith("sqlite") and name else None
+
+    @property
+    def label(self) -> str:
+        """The address for a reader: no password, the file's name only."""
+        if self.path is not None:
+            return self.path.name
+        if self.url == "sqlite://":
+            return "in memory"
+        from sqlalchemy import make_url
+
+        return make_url(self.url).set(query={}).render_as_string(hide_password=True)
+
+    # ---- writing: never raises
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Insert the row, or settle the open row with its id. A settled row is never changed by this."""
+        self._waiting.append(row)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Safe inside a garbage collection that struck while this thread held the lock."""
+        while self._waiting and self._lock.acquire(blocking=False):
+            try:
+                self._write_waiting()
+            finally:
+                self._lock.release()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            row = self._waiting[0]  # leaves the queue only once it is safe somewhere
+            try:
+                if time.monotonic() < self._down_until:
+                    self._set_aside(row)
+                else:
+                    self._upsert(row)
+            except Exception as error:  # noqa: BLE001 - accounting must not break the user's call
+                self._down_until = time.monotonic() + _RETRY_AFTER_SECONDS
+                self.note(error)
+                self._set_aside(row)
+            self._waiting.popleft()
+
+    def _upsert(self, row: dict[str, Any]) -> None:
+        from .schema import attempts
+
+        insert = self._dialect_insert()(attempts)
+        settled = {name: insert.excluded[name] for name in row if name != "id"}
+        statement = insert.on_conflict_do_update(
+            index_elements=["id"], set_=settled, where=attempts.c.outcome == OPEN
+        )
+        self._connected().execute(statement, row)
+
+    def _dialect_insert(self) -> Any:
+        if self.url.startswith("sqlite"):
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        return insert
+
+    def note(self, error: BaseException) -> None:
+        """Count an error that was kept from the caller, and warn about the first."""
+        self.swallowed += 1
+        self.last_error = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+        if not self._warned:
+            self._warned = True
+            with suppress(Exception):  # a filter may turn warnings into errors
+                warnings.warn(
+                    f"The ledger ({self.label}) could not record: {self.last_error}. Your calls go on; rows wait "
+                    f"in a side folder and are taken in when it opens again. See ledger.health().",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+
+    # ---- the side folder
+
+    def side_folders(self) -> list[Path]:
+        """Where rows wait when the database fails: beside it, or (read-only, full, remote) in the temp folder."""
+        key = hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        elsewhere = Path(tempfile.gettempdir()) / f"claude_nb-{user}" / key
+        if self.path is None:
+            return [elsewhere]
+        return [self.path.with_name(f"{self.path.name}.waiting"), elsewhere]
+
+    def _set_aside(self, row: dict[str, Any]) -> None:
+        state = "open" if row["outcome"] == OPEN else "settled"
+        name = re.sub(r"[^-\w]", "_", row["id"]) + f".{state}.json"
+        for folder in self.side_folders():
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                part = folder / f"{name}.part"
+                part.touch(mode=0o600)
+                part.write_text(json.dumps(row), encoding="utf-8")
+                part.replace(folder / name)
+            except OSError as error:
+                self.note(error)
+            else:
+                return
+
+    def waiting_files(self) -> list[Path]:
+        """The rows set aside and not yet taken in."""
+        return [file for folder in self.side_folders() for file in sorted(folder.glob("*.json"))]
+
+    def _take_in(self) -> None:
+        for file in self.waiting_files():
+            try:
+                row = json.loads(file.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue  # another process took it in
+            except ValueError as error:
+                self.note(error)
+                continue
+            self._upsert(row)
+            file.unlink(missing_ok=True)
+
+    # ---- reading: raises LedgerError
+
+    def query(self, statement: "Executable") -> "Sequence[Row[Any]]":
+        """The rows of a select.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with self.transaction() as connection:
+            return connection.execute(statement).all()
+
+    @contextmanager
+    def transaction(self) -> "Iterator[Connection]":
+        """One connection under an immediate transaction: what is read inside cannot change before it is written.
+
+        Raises:
+            LedgerError: The database cannot be opened, read or written.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        with self._lock:
+            self._write_waiting()
+            try:
+                connection = self._connected()
+                yield connection
+            except (SQLAlchemyError, OSError) as error:
+                raise LedgerError(
+                    f"The ledger ({self.label}) cannot be read: {str(error).partition(chr(10))[0]}. "
+                    "Check the file, or open another with Ledger('path.db')."
+                ) from error
+        self.flush()
+
+    def _connected(self) -> "Connection":
+        if self._pid != os.getpid():  # a fork: a connection must not be shared with the parent
+            self._engine = self._connection = None
+            self._pid = os.getpid()
+        if self._connection is None:
+            self._connection = self._opened()
+            self._take_in()
+        return self._connection
+
+    def _opened(self) -> "Connection":
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool, StaticPool
+
+        options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+        if self.url.startswith("sqlite"):
+            self._create_file()
+            options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_SECONDS}
+            options["poolclass"] = StaticPool if self.path is None else NullPool
+        self._engine = create_engine(self.url, **options)
+        connection = self._engine.connect()
+        try:
+            if self.path is not None:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+            self._create_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if not self._hooked:
+            self._hooked = True
+            atexit.register(self.flush)
+        return connection
+
+    def _create_file(self) -> None:
+        if self.path is not None and not self.path.exists():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+    def _create_tables(self, connection: "Connection") -> None:
+        from sqlalchemy import select
+        from sqlalchemy.schema import CreateIndex, CreateTable
+
+        from .schema import SCHEMA, attempts, meta, metadata
+
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+        for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index, if_not_exists=True))
+        insert = self._dialect_insert()(meta).on_conflict_do_nothing(index_elements=["key"])
+        connection.execute(insert, {"key": "schema", "value": str(SCHEMA)})
+        found = connection.execute(select(meta.c.value).where(meta.c.key == "schema")).scalar_one()
+        if int(found) > SCHEMA:
+            raise LedgerError(
+                f"The ledger ({self.label}) was written by a newer claude_nb (schema {found}, this one knows "
+                f"{SCHEMA}). Type: pip install --upgrade claude_nb."
+            )
