@@ -1,0 +1,178 @@
+// One class for each kind of thing in a reply. Each has `element`, takes text with add(), and draws when asked.
+import { setHref } from "./builder.js";
+import { JsonPrinter } from "./json.js";
+import { citationMark } from "./markdown.js";
+import { StreamMarkdown } from "./stream-markdown.js";
+
+const OPEN_LINES = 20;
+
+export function create(doc, tag, className = "", ...children) {
+  const element = doc.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+/** The cited sources of a reply, numbered from 1 in the order in which they appear. */
+export class Sources {
+  #numbers = new Map();
+  urls = [];
+
+  number({ title, url }) {
+    const key = JSON.stringify([title || "", url || ""]);
+    if (!this.#numbers.has(key)) {
+      this.urls.push(url || "");
+      this.#numbers.set(key, this.urls.length);
+    }
+    return this.#numbers.get(key);
+  }
+}
+
+/** Text blocks that follow each other: citations cut a sentence into several, so they read as one. */
+export class TextRun {
+  #doc;
+  #sources;
+  #flow;
+  #known;
+  #list = null;
+  #marks = new Map(); // open block -> its citation numbers
+  #space = ""; // a citation stands before the white space that ends its block
+  #ended = false;
+
+  constructor(doc, sources) {
+    this.#doc = doc;
+    this.#sources = sources;
+    this.#known = sources.urls.length;
+    const text = create(doc, "div", "cnb-text");
+    this.#flow = new StreamMarkdown(text, sources.urls);
+    this.element = create(doc, "div", "", text);
+  }
+
+  open(index) {
+    this.#marks.set(index, new Set());
+  }
+
+  add(_, text) {
+    const body = (this.#space + text).replace(/[ \t\n]+$/, "");
+    this.#space = (this.#space + text).slice(body.length);
+    this.#flow.append(body);
+  }
+
+  cite(index, source) {
+    const number = this.#sources.number(source);
+    this.#marks.get(index)?.add(number);
+    if (number > this.#known) this.#addSource(number, source);
+  }
+
+  close(index) {
+    this.#flow.append([...(this.#marks.get(index) ?? [])].map(citationMark).join(""));
+    this.#marks.delete(index);
+  }
+
+  end() {
+    for (const index of [...this.#marks.keys()]) this.close(index);
+    this.#ended = true;
+  }
+
+  draw() {
+    if (this.#ended) this.#flow.finish();
+    else this.#flow.draw();
+  }
+
+  #addSource(number, { title, url }) {
+    this.#known = number;
+    if (!this.#list) this.element.append((this.#list = create(this.#doc, "p", "cnb-small", "Sources: ")));
+    else this.#list.append(" · ");
+    const anchor = create(this.#doc, "a", "", title || url || "untitled source");
+    setHref(anchor, url);
+    if (url) anchor.title = url;
+    this.#list.append(`[${number}] `, anchor);
+  }
+}
+
+/** Thinking, folded; it is drawn when the reader opens it. */
+export class Thinking {
+  #label;
+  #flow;
+  #empty = true;
+  #redacted;
+
+  constructor(doc, type) {
+    this.#redacted = type === "redacted_thinking";
+    this.#label = create(doc, "summary", "", this.#redacted ? "Thinking (redacted)" : "Thinking");
+    const text = create(doc, "div", "cnb-text");
+    this.#flow = new StreamMarkdown(text);
+    this.element = create(doc, "details", "cnb-aside cnb-empty", this.#label, text);
+    this.element.addEventListener("toggle", () => this.draw());
+  }
+
+  add(_, text) {
+    if (text) this.element.classList.toggle("cnb-empty", (this.#empty = false));
+    this.#flow.append(text);
+  }
+
+  close() {
+    if (this.#empty && !this.#redacted) this.#label.textContent = "Thinking (hidden by the model)";
+  }
+
+  end(complete) {
+    if (!complete && !this.#empty) this.#label.textContent = "Thinking (incomplete)";
+    if (!complete) this.close();
+  }
+
+  draw() {
+    if (this.element.open) this.#flow.draw();
+  }
+}
+
+/** A tool call, a tool result, or a block of a kind that is newer than this page. */
+export class Card {
+  #label;
+  #text;
+  #pre;
+  #json;
+  #call;
+  #empty = true;
+
+  constructor(doc, type, info) {
+    this.#call = type.endsWith("tool_use");
+    const [label, name] = describe(type, info);
+    this.#label = create(doc, "span", "", label);
+    this.#text = doc.createTextNode("");
+    this.#json = this.#call ? new JsonPrinter() : null;
+    const summary = create(doc, "summary", "", this.#label);
+    if (name) summary.append(" ", create(doc, "code", "", name));
+    this.#pre = create(doc, "pre", "", create(doc, "code", "", this.#text));
+    this.element = create(doc, "details", "cnb-card cnb-empty", summary, this.#pre);
+    this.element.open = this.#call;
+    if (typeof info.result === "string") this.add(0, info.result);
+  }
+
+  add(_, text) {
+    if (text) this.element.classList.toggle("cnb-empty", (this.#empty = false));
+    this.#text.appendData(this.#json ? this.#json.feed(text) : text);
+  }
+
+  close() {
+    if (this.#call && this.#empty) this.add(0, "{}");
+    if (this.#call) this.element.open = this.#text.data.split("\n").length <= OPEN_LINES;
+    this.#pre.scrollTop = 0;
+    this.draw = () => {};
+  }
+
+  end(complete) {
+    if (!complete && this.#call) this.#label.textContent += " (incomplete)";
+  }
+
+  draw() {
+    if (this.#call) this.#pre.scrollTop = this.#pre.scrollHeight;
+  }
+}
+
+function describe(type, info) {
+  const name = typeof info.name === "string" ? info.name : "";
+  if (type === "tool_use") return ["Tool call", name];
+  if (type.endsWith("tool_use")) return ["Server tool call", name];
+  if (type.endsWith("tool_result")) return ["Tool result", name || type.replace(/_tool_result$/, "")];
+  return ["Block", type];
+}

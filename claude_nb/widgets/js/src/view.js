@@ -1,0 +1,98 @@
+// One view of a session: operations in, DOM out.
+import { Bar } from "./bar.js";
+import { Card, create, Sources, TextRun, Thinking } from "./blocks.js";
+import { addCopyButtons } from "./copy.js";
+import { Follower } from "./follow.js";
+import { Frames } from "./frames.js";
+import { hasEnded } from "./session.js";
+
+export class View {
+  #doc;
+  #body;
+  #sources;
+  #parts; // index -> the part that shows the block
+  #open;
+  #last;
+  #dirty = new Set();
+  #frames = new Frames(() => this.#draw());
+  #follower;
+
+  constructor(root, askToStop, interrupt) {
+    this.#doc = root.ownerDocument;
+    this.#body = create(this.#doc, "div", "cnb-body");
+    this.bar = new Bar(this.#doc, askToStop, interrupt);
+    this.#follower = new Follower(this.bar.element);
+    root.append(create(this.#doc, "div", "claude-nb jp-RenderedHTMLCommon", this.#body, this.bar.element));
+    addCopyButtons(this.#body);
+  }
+
+  apply([name, ...args]) {
+    this[`_${name}`](...args);
+    this.#frames.request();
+  }
+
+  _reset() {
+    this.#body.replaceChildren();
+    this.#sources = new Sources();
+    this.#parts = new Map();
+    this.#open = new Set();
+    this.#last = null;
+    this.#dirty.clear();
+  }
+
+  _open(index, type, info) {
+    const part = this.#part(type, info ?? {});
+    part.open?.(index);
+    this.#parts.set(index, part);
+    this.#open.add(index);
+    this.#last = part;
+    if (!part.element.isConnected) this.#body.append(part.element);
+    this.#dirty.add(part);
+  }
+
+  _add(index, text) {
+    this.#change(index, (part) => part.add(index, text));
+  }
+
+  _cite(index, source) {
+    this.#change(index, (part) => part.cite?.(index, source));
+  }
+
+  _close(index) {
+    this.#open.delete(index);
+    this.#change(index, (part) => part.close(index));
+  }
+
+  _state(state) {
+    this.bar.state(state);
+    if (!hasEnded(state)) return;
+    for (const [index, part] of this.#parts) {
+      part.end?.(!this.#open.has(index));
+      this.#dirty.add(part);
+    }
+    this.#open.clear();
+  }
+
+  _footer(chips) {
+    this.bar.footer(chips);
+  }
+
+  #part(type, info) {
+    if (type === "text") return this.#last instanceof TextRun ? this.#last : new TextRun(this.#doc, this.#sources);
+    if (type === "thinking" || type === "redacted_thinking") return new Thinking(this.#doc, type);
+    return new Card(this.#doc, type, info);
+  }
+
+  #change(index, change) {
+    const part = this.#parts.get(index);
+    change(part);
+    this.#dirty.add(part);
+  }
+
+  #draw() {
+    this.#follower.around(() => {
+      for (const part of this.#dirty) part.draw();
+      this.#dirty.clear();
+    });
+  }
+}
