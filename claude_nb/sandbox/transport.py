@@ -1,0 +1,171 @@
+"""The sandbox itself: a transport under the official client."""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx2
+
+from claude_nb.models import Model
+
+from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules
+from .apierror import ApiError, invalid
+from .replies import Finished, Json, Script, Scripted
+from .responses import Answer
+
+_KEPT_REQUESTS = 1_000
+_LARGEST_BODY = 32 * 1024 * 1024
+
+
+class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """An offline Messages API for the official client, sync or async.
+
+    Args:
+        tape: Path of a recording to replay.
+        replies: What to answer, in order, or a function of the request body. A reply is a ``str``, a list of
+            content blocks, or a dict with ``content`` and optionally ``stop_reason``, ``stop_sequence``,
+            ``stop_details``, ``usage``, ``container``. When the list is used up, or the function returns
+            ``None``, the sandbox invents a reply.
+        faults: What should go wrong, see :mod:`claude_nb.sandbox.faults`.
+        pace: ``0`` answers at once, ``1`` in real time, ``"60 tok/s"`` at that rate.
+        clock: Seconds since the epoch; cache lifetimes and batches follow it. Default: ``time.time``.
+
+    Attributes:
+        requests: The request bodies seen, oldest first; the last 1,000 are kept.
+
+    Example:
+        >>> import anthropic
+        >>> sandbox = Sandbox(replies=["Hello!"])
+        >>> http_client = anthropic.DefaultHttpxClient(transport=sandbox)
+        >>> client = anthropic.Anthropic(api_key="sandbox", http_client=http_client)
+    """
+
+    def __init__(
+        self,
+        *,
+        tape: str | None = None,
+        replies: Iterable[Scripted] | Script | None = None,
+        faults: Iterable[Any] = (),
+        pace: float | str = 0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.requests: deque[Json] = deque(maxlen=_KEPT_REQUESTS)
+        self._script = _script(replies)
+        self._tape, self._faults = tape, tuple(faults)
+        self._rate = pacing.rate(pace)
+        self._clock = clock or time.time
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Sandbox({len(self.requests)} requests seen)"
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a request of a sync client."""
+        request.read()
+        return self._answer(request).response(request)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a request of an async client."""
+        await request.aread()
+        return self._answer(request).response(request)
+
+    def _answer(self, request: httpx2.Request) -> Answer:
+        request_id = ids.mint("req", request.method, request.url.path, request.content.hex())
+        headers = responses.headers(request_id, self._clock())
+        try:
+            return self._route(request, headers)
+        except ApiError as error:
+            return responses.as_json(error.status, error.body(request_id), headers | error.headers)
+
+    def _route(self, request: httpx2.Request, headers: dict[str, str]) -> Answer:
+        version = _authenticate(request)
+        path = request.url.path.rstrip("/")
+        path = path[path.find("/v1/") :]
+        match request.method, path.split("/")[2:]:
+            case "POST", ["messages"]:
+                return self._message(request, version, headers)
+            case "POST", ["messages", "count_tokens"]:
+                body, model = self._accept(request, version, counting=True)
+                return responses.as_json(200, {"input_tokens": prompt.count(body, model)}, headers)
+            case "GET", ["models"]:
+                query = parse_qs(request.url.query.decode())
+                return responses.as_json(200, catalog.page(query), headers)
+            case "GET", ["models", model_id]:
+                return responses.as_json(200, catalog.retrieve(model_id), headers)
+        raise ApiError(404, "Not found")
+
+    def _accept(self, request: httpx2.Request, version: str, *, counting: bool = False) -> tuple[Json, Model]:
+        body = _parse(request)
+        if isinstance(body, dict) and "model" in body:
+            model = catalog.require(body["model"])
+        betas = frozenset(filter(None, request.headers.get("anthropic-beta", "").replace(" ", "").split(",")))
+        rules.check_shape(body, version=version, betas=betas, counting=counting)
+        with self._lock:
+            self.requests.append(body)
+        rules.check(body, model, version=version)
+        return body, model
+
+    def _message(self, request: httpx2.Request, version: str, headers: dict[str, str]) -> Answer:
+        body, model = self._accept(request, version)
+        finished = self._reply(body, model)
+        if body.get("stream"):
+            headers = {
+                "content-type": "text/event-stream; charset=utf-8",
+                "cache-control": "no-cache",
+                **headers,
+            }
+            return Answer(200, headers, chunks=self._stream(finished))
+        if finished.cut_tool:
+            finished.message["content"][-1]["input"] = {}
+        return responses.as_json(200, finished.message, headers)
+
+    def _reply(self, body: Json, model: Model) -> Finished:
+        with self._lock:
+            scripted = self._script(body)
+        usage = {
+            "input_tokens": prompt.count(body, model),
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        }
+        given = invent.text(body, model) if scripted is None else scripted
+        return replies.finish(replies.read(given), body, model, usage)
+
+    def _stream(self, finished: Finished) -> Iterator[tuple[float, bytes | Exception]]:
+        for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):
+            yield weight / self._rate if self._rate else 0.0, events.frame(event)
+
+
+def _script(given: Iterable[Scripted] | Script | None) -> Script:
+    if given is None:
+        return lambda _: None
+    if callable(given):
+        return given
+    queue = iter(list(given))
+    return lambda _: next(queue, None)
+
+
+def _authenticate(request: httpx2.Request) -> str:
+    """Check the key and return the API version, as the API does before it reads the body."""
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer").strip()
+    if not (request.headers.get("x-api-key", "").strip() or bearer):
+        raise ApiError(401, "x-api-key header is required")
+    version: str | None = request.headers.get("anthropic-version")
+    if not version:
+        raise invalid("anthropic-version: header is required")
+    if version not in rules.VERSIONS:
+        raise invalid(f'anthropic-version: "{version}" is not a valid version')
+    return version
+
+
+def _parse(request: httpx2.Request) -> Any:
+    if len(request.content) > _LARGEST_BODY:
+        raise ApiError(413, "Request exceeds the maximum size")
+    try:
+        return json.loads(request.content)
+    except ValueError as error:
+        raise invalid("The request body is not valid JSON") from error

@@ -1,0 +1,217 @@
+"""What the API refuses in ``messages``: roles, empty blocks, tool pairs, and thinking that was tampered with."""
+
+from typing import Any
+
+from claude_nb.models import Model
+
+from . import prompt, sealing, thinking
+from .apierror import invalid
+
+Json = dict[str, Any]
+Placed = tuple[int, int, Json]
+
+_MOST_MESSAGES = 100_000
+_STRICT_VERSION = "2026-10-21"
+_REFUSE, _DROP = "error", "drop_block"
+
+
+def check(body: Json, model: Model, *, version: str) -> None:
+    """Raise a 400 for messages the API would refuse.
+
+    Args:
+        body: A request of the right shape.
+        model: The model it names.
+        version: The ``anthropic-version`` header.
+    """
+    messages = body["messages"]
+    if not messages:
+        raise invalid("messages: at least one message is required")
+    if len(messages) > _MOST_MESSAGES:
+        raise invalid(f"messages: at most {_MOST_MESSAGES:,} messages are allowed")
+    merged = list(prompt.turns(messages))
+    _content(messages, version)
+    _system_roles(messages, model)
+    _tool_pairs(merged)
+    _last(messages, body, model)
+    _thinking(body, merged, model)
+
+
+def _content(messages: list[Json], version: str) -> None:
+    for index, message in enumerate(messages):
+        content = prompt.blocks(message["content"])
+        last = index == len(messages) - 1
+        if (not content or message["content"] == "") and not (last and message["role"] == "assistant"):
+            raise invalid(
+                f"messages.{index}: all messages must have non-empty content except for the optional final "
+                "assistant message"
+            )
+        for at, block in enumerate(content):
+            if message["content"] == "":
+                continue
+            where = f"messages.{index}.content.{at}"
+            _block(block, where, message["role"], version)
+
+
+def _block(block: Json, where: str, role: str, version: str) -> None:
+    kind = block["type"]
+    if kind == "text" and not block["text"].strip():
+        raise invalid("messages: text content blocks must be non-empty")
+    if version == _STRICT_VERSION:
+        if kind == "document" and role == "assistant":
+            raise invalid(f"{where}: `document` blocks are not permitted in assistant messages")
+        nested = [block, *(block["content"] if kind == "search_result" else ())]
+        if role == "user" and any(one.get("type") == "text" and one.get("citations") for one in nested):
+            raise invalid(f"{where}: `citations` are not permitted in user messages")
+    if role == "user" and kind in ("tool_use", "server_tool_use", *prompt.THINKING):
+        raise invalid(f"{where}: `{kind}` blocks can only be in `assistant` messages")
+    if role == "assistant" and kind in ("tool_result", "image"):
+        raise invalid(f"{where}: `{kind}` blocks can only be in `user` messages")
+    if kind in prompt.THINKING and block.get("cache_control"):
+        raise invalid(f"{where}.cache_control: Extra inputs are not permitted")
+
+
+def _system_roles(messages: list[Json], model: Model) -> None:
+    for index, message in enumerate(messages):
+        if message["role"] != "system":
+            continue
+        if not model.system_messages:
+            raise invalid("role 'system' is not supported on this model")
+        if index == 0:
+            raise invalid('messages.0: the first message must not use the "system" role')
+        before = messages[index - 1]
+        after = messages[index + 1] if index + 1 < len(messages) else None
+        follows = before["role"] in ("user", "system") or _ends_in_server_result(before)
+        precedes = after is None or after["role"] in ("assistant", "system")
+        if not (follows and precedes):
+            raise invalid(
+                f"messages.{index}: a system message must follow a user turn and be last or be followed by an "
+                "assistant turn"
+            )
+
+
+def _ends_in_server_result(message: Json) -> bool:
+    content = prompt.blocks(message["content"])
+    return bool(content) and content[-1]["type"].endswith("_tool_result")
+
+
+def _tool_pairs(merged: list[tuple[str, list[Placed]]]) -> None:
+    for position, (role, content) in enumerate(merged):
+        if role == "assistant":
+            _answered(content, merged[position + 1 :])
+        elif role == "user":
+            calls = merged[position - 1][1] if position else []
+            _asked(content, {one["id"] for _, _, one in calls if one["type"] == "tool_use"})
+
+
+def _answered(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> None:
+    """Every call has its result at the start of the next turn, except in a turn that is not yet answered."""
+    calls = [one["id"] for _, _, one in content if one["type"] == "tool_use"]
+    if not calls or not rest:
+        if calls:
+            raise _unanswered(content[0][0], calls)
+        return
+    results = set()
+    if rest[0][0] == "user":
+        for _, _, one in rest[0][1]:
+            if one["type"] != "tool_result":
+                break
+            results.add(one["tool_use_id"])
+    if missing := [call for call in calls if call not in results]:
+        raise _unanswered(content[0][0], missing)
+
+
+def _unanswered(index: int, calls: list[str]) -> Exception:
+    return invalid(
+        f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+        f"{', '.join(calls)}. Each `tool_use` block must have a corresponding `tool_result` block in the next "
+        "message."
+    )
+
+
+def _asked(content: list[Placed], calls: set[str]) -> None:
+    seen = set()
+    for index, at, one in content:
+        if one["type"] != "tool_result":
+            continue
+        name = one["tool_use_id"]
+        if name not in calls:
+            raise invalid(
+                f"messages.{index}.content.{at}: unexpected `tool_use_id` found in `tool_result` blocks: {name}. "
+                "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
+            )
+        if name in seen:
+            raise invalid(
+                f"messages.{index}.content.{at}: each tool_use must have a single result. "
+                f"Found multiple `tool_result` blocks with id: {name}"
+            )
+        seen.add(name)
+
+
+def _last(messages: list[Json], body: Json, model: Model) -> None:
+    """Rules about a conversation that ends with the assistant: prefill, a paused turn, or open server tools."""
+    last = messages[-1]
+    if last["role"] != "assistant":
+        return
+    content = prompt.blocks(last["content"])
+    open_tools = {one["id"] for one in content if one["type"] == "server_tool_use"}
+    open_tools -= {one.get("tool_use_id") for one in content}
+    if open_tools or _ends_in_server_result(last):
+        return  # a paused turn, sent back to be continued
+    if not model.prefill:
+        raise invalid(
+            "This model does not support assistant message prefill. The conversation must end with a user message."
+        )
+    if thinking.is_on(body, model):
+        raise invalid("messages: prefill is not supported when thinking is enabled")
+    if content and content[-1].get("text", "").endswith((" ", "\n", "\t")):
+        raise invalid("messages: final assistant content cannot end with trailing whitespace")
+
+
+def _thinking(body: Json, merged: list[tuple[str, list[Placed]]], model: Model) -> None:
+    latest = max((n for n, (role, _) in enumerate(merged) if role == "assistant"), default=-1)
+    binding = ((body.get("thinking") or {}).get("block_binding") or {}).get("prefix_mismatch_behavior")
+    enforced = model.checks_thinking_prefix or binding is not None
+    trail = thinking.Trail(body)
+    for number, (role, content) in enumerate(merged):
+        trail.turn(role)
+        for index, at, block in content:
+            if block["type"] == "thinking":
+                where = f"messages.{index}.content.{at}"
+                _signature(block, where, trail, model, latest=number == latest)
+                if enforced and binding != _DROP and _moved(block, trail, model):
+                    raise invalid(
+                        f"{where}: Invalid `signature` in `thinking` block. The block is bound to a different "
+                        "conversation. Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` "
+                        'to "drop_block". This needs the beta header "thinking-binding-controls-2026-08-01".'
+                    )
+            trail.add(block)
+
+
+def _signature(block: Json, where: str, trail: thinking.Trail, model: Model, *, latest: bool) -> None:
+    seal = sealing.read(block)
+    if seal is None:
+        if sealing.is_foreign(block):
+            return  # a real block of another account: the model cannot read it, and it is dropped
+        raise invalid(f"{where}: Invalid `signature` in `thinking` block")
+    edited = seal.text != sealing.digest(block["thinking"])
+    if latest and seal.model == model.id:
+        own = trail.thoughts[len(trail.thoughts) - trail.within :]
+        signed = list(seal.earlier[len(seal.earlier) - seal.within :])
+        edited = edited or own != signed
+    if edited and latest:
+        raise invalid(
+            f"{where}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
+            "modified. These blocks must remain as they were in the original response."
+        )
+    if edited:
+        raise invalid(f"{where}: Invalid `signature` in `thinking` block")
+
+
+def _moved(block: Json, trail: thinking.Trail, model: Model) -> bool:
+    """Whether what precedes the block differs from what preceded it when it was made."""
+    seal = sealing.read(block)
+    if seal is None or seal.model != model.id:
+        return False
+    kept = trail.thoughts
+    # Thinking may be missing from the start of the history, never from its middle.
+    return seal.prefix != trail.prefix() or kept != list(seal.earlier[len(seal.earlier) - len(kept) :])
