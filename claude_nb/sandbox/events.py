@@ -111,7 +111,7 @@ def _streams_input(block: Json) -> bool:
         case "tool_use" | "mcp_tool_use":
             return True
         case "server_tool_use":
-            return bool(block["input"]) and (block.get("caller") or {}).get("type", "direct") == "direct"
+            return bool((block.get("caller") or {}).get("type", "direct") == "direct")
     return False
 
 
