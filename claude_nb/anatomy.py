@@ -12,6 +12,7 @@ from .errors import ClaudeNbError
 from .screens import in_notebook
 
 _VALUE = 44  # characters of a value; the rest is cut, with its size
+_WHOLE = ("input", "input_schema", "schema")  # JSON of the user's own making, shown in one line
 _CELL = "text-align:left;vertical-align:top"
 
 
@@ -74,7 +75,7 @@ def show(thing: Any) -> None:
     if in_notebook():
         from IPython.display import display
 
-        display(found)
+        display(found)  # type: ignore[no-untyped-call] # IPython's own
     else:
         print(found)  # noqa: T201 - showing is its job
 
@@ -88,7 +89,7 @@ def anatomy(thing: Any) -> Anatomy:
 
 def _recognised(thing: Any) -> tuple[str, str, dict[str, Any]]:
     """Name the thing and give its fields."""
-    name = type(thing).__name__
+    name = type(thing).__name__.removeprefix("Parsed").removeprefix("Beta")
     body = getattr(thing, "body", None)
     if isinstance(thing, Exception) and isinstance(body, Mapping):
         return f"{name}: HTTP status {getattr(thing, 'status_code', 'unknown')}", "error", dict(body)
@@ -129,11 +130,15 @@ def _snapshot(thing: Any) -> Any:
 
 
 def _rows(data: Mapping[str, Any], kind: str, path: str, depth: int = 0) -> Iterator[Row]:
-    for name, value in data.items():
-        where = f"{path}.{name}" if path else name
-        yield Row(depth, name, _short(value), _explained(kind, where))
+    known = list(_texts()[kind])
+    prefix = f"{path}." if path else ""
+    order = {name.removeprefix(prefix): place for place, name in enumerate(known)}
+    for name, value in sorted(data.items(), key=lambda item: order.get(item[0], len(known))):
+        where = prefix + name
+        inside = isinstance(value, Mapping) and bool(value) and name not in _WHOLE
+        yield Row(depth, name, _count(value) if inside else _short(value), _texts()[kind].get(where, ""))
         inner = _inner(kind, where)
-        if isinstance(value, Mapping) and name not in ("input", "input_schema"):
+        if inside:
             yield from _rows(value, *inner, depth + 1)
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
             yield from _items(value, name, inner, depth + 1)
@@ -163,23 +168,19 @@ def _inner(kind: str, where: str) -> tuple[str, str]:
     return kind, where
 
 
-def _explained(kind: str, where: str) -> str:
-    section: Mapping[str, str] = _texts().get(kind, {})
-    return section.get(where, "")
-
-
 @cache
-def _texts() -> dict[str, Any]:
-    texts: dict[str, Any] = json.loads(files(__package__).joinpath("anatomy.json").read_bytes())
+def _texts() -> dict[str, dict[str, str]]:
+    texts: dict[str, dict[str, str]] = json.loads(files(__package__).joinpath("anatomy.json").read_bytes())
     return texts
+
+
+def _count(value: Any) -> str:
+    noun = "field" if isinstance(value, Mapping) else "item"
+    return f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        return f"{len(value)} item{'s' if len(value) != 1 else ''}"
-    if isinstance(value, Mapping) and value and not all(isinstance(key, str) for key in value):
-        return f"{len(value)} fields"
-    if isinstance(value, Mapping) and any(isinstance(item, Mapping | list) for item in value.values()):
-        return f"{len(value)} fields"
-    text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else repr(value)
+        return _count(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}… ({len(text):,} characters)"

@@ -1,8 +1,8 @@
 """A conversation to talk to: each message is streamed, shown, kept and accounted for."""
 
 from collections.abc import Iterable
-from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from .client import connect, connect_async
 from .errors import ModelError, PromptError
@@ -13,8 +13,6 @@ from .stream import Reading, read, read_async
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_numbers = count(1)
 
 
 class Chat:
@@ -57,7 +55,7 @@ class Chat:
         self.max_tokens = max_tokens
         self.display = display
         self._client = client
-        self._label = f"chat {next(_numbers)}"
+        self._label = uuid4().hex[:12]
 
     def send(self, prompt: Content | None = None, *, max_tokens: int | None = None, **options: Any) -> Any:
         """Send a message, show the reply as it arrives, and give the SDK's ``Message``.
@@ -166,10 +164,10 @@ def _row(turn: int, entry: Any) -> dict[str, Any]:
         "model": entry.model,
         "stop_reason": entry.stop_reason,
         "input_tokens": usage.get("input_tokens"),
-        "cache_creation_5m_tokens": split.get(
+        "ephemeral_5m_input_tokens": split.get(
             "ephemeral_5m_input_tokens", usage.get("cache_creation_input_tokens")
         ),
-        "cache_creation_1h_tokens": split.get("ephemeral_1h_input_tokens"),
+        "ephemeral_1h_input_tokens": split.get("ephemeral_1h_input_tokens"),
         "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
         "output_tokens": None if entry.interrupted else usage.get("output_tokens"),
         "cost_usd": None if entry.interrupted or not usage else price_usage(entry.model, usage),

@@ -93,9 +93,13 @@ def _git_ignores(path: Path) -> bool | None:
 def _ledger() -> Iterator[Finding]:
     from .ledger import Ledger
 
-    ledger = Ledger()
-    problem = ledger.check()
-    yield Finding("ledger", "wrong" if problem else "ok", problem or f"{ledger.location}, writable")
+    health = Ledger().health()
+    if health.last_error:
+        yield Finding("ledger", "wrong", f"{health.ledger} cannot be written: {health.last_error}")
+    else:
+        yield Finding("ledger", "ok", f"{health.ledger}, writable")
+    if health.waiting:
+        yield Finding("ledger", "note", f"{health.waiting} rows wait beside it for the next healthy opening")
 
 
 def _front_end() -> Iterator[Finding]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from .ledger import format_usd, price_usage
-from .outcome import outcome_of
+from .outcome import Tone, outcome_of
+from .turn import Chip
 
-Chip = dict[str, str]
+Kind = Literal["badge", "stop", "tokens", "price", "time", "note", "error"]
 
 _PARTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
@@ -29,33 +30,28 @@ def footer(
         seconds: Time of the whole reply in seconds, for a live reply.
         error: What went wrong, when something did.
     """
-    chips = []
+    chips: list[Chip] = []
     if simulated:
         chips.append(
-            chip("badge", "sandbox", "Simulated offline: nothing was sent, nothing is billed.", "muted")
+            _chip("badge", "sandbox", "Simulated offline: nothing was sent, nothing is billed.", "muted")
         )
     if error:
-        chips.append(chip("error", error, "", "bad"))
+        chips.append(_chip("error", error, "", "bad"))
     if message is None:
         return chips
     outcome = outcome_of(message)
     if not error:
-        chips.append(chip("stop", outcome.label, f"stop_reason: {outcome.stop_reason}", outcome.tone))
+        chips.append(_chip("stop", outcome.label, f"stop_reason: {outcome.stop_reason}", outcome.tone))
     final = message.stop_reason is not None
     usage = message.usage.to_dict() if message.usage is not None else {}
     chips += [_tokens(usage, final=final), _price(message, usage, final=final, simulated=simulated)]
     if first_token is not None and seconds and final:
         speed = (usage.get("output_tokens") or 0) / max(seconds - first_token, 0.001)
         text = f"{first_token:.1f} s to first token, {speed:.0f} tokens/s"
-        chips.append(chip("time", text, f"{seconds:.1f} s in all", "muted"))
+        chips.append(_chip("time", text, f"{seconds:.1f} s in all", "muted"))
     if outcome.remedy and outcome.tone != "ok":
-        chips.append(chip("note", outcome.remedy, "", outcome.tone))
+        chips.append(_chip("note", outcome.remedy, "", outcome.tone))
     return chips
-
-
-def chip(kind: str, text: str, title: str = "", tone: str = "ok") -> Chip:
-    """Give one fact of a footer."""
-    return {"kind": kind, "text": text, "title": title, "tone": tone}
 
 
 def footer_text(chips: list[Chip]) -> str:
@@ -75,7 +71,7 @@ def _tokens(usage: Mapping[str, Any], *, final: bool) -> Chip:
     if thinking and final:
         text += f" ({thinking:,} thinking)"
     title = "" if final else "An interrupted reply never reports its output tokens."
-    return chip("tokens", text, title, "muted")
+    return _chip("tokens", text, title, "muted")
 
 
 def _thinking(usage: Mapping[str, Any]) -> int | None:
@@ -86,17 +82,21 @@ def _thinking(usage: Mapping[str, Any]) -> int | None:
 def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bool) -> Chip:
     price = _cost(message, usage)
     if price is None:
-        return chip("price", "price unknown", f"No dated price is known for {message.model}.", "muted")
+        return _chip("price", "price unknown", f"No dated price is known for {message.model}.", "muted")
     amount = format_usd(price) if final else f"over {format_usd(price)}"
     if simulated:
-        return chip(
+        return _chip(
             "price", f"{amount} if it were live", "A real call would cost this; the sandbox is free.", "muted"
         )
     title = (
         "" if final else "The input is exact; the output of an interrupted reply is billed but not reported."
     )
-    return chip("price", amount, title, "muted")
+    return _chip("price", amount, title, "muted")
 
 
 def _cost(message: Any, usage: Mapping[str, Any]) -> Decimal | None:
     return price_usage(message.model, dict(usage)) if usage else None
+
+
+def _chip(kind: Kind, text: str, title: str, tone: Tone) -> Chip:
+    return {"kind": kind, "text": text, "title": title, "tone": tone}

@@ -367,11 +367,11 @@ class History:
         return True
 
     def __repr__(self) -> str:
-        parts = [f"{len(self)} messages"]
+        parts = [_count(len(self), "message")]
         if self._system:
             parts.append("system prompt")
         if self._tools:
-            parts.append(f"{len(self._tools)} tools")
+            parts.append(_count(len(self._tools), "tool"))
         if waiting := self.waiting():
             parts.append(f"waits for {_named(waiting)}")
         return f"History({', '.join(parts)})"
@@ -481,3 +481,7 @@ def _fate(entry: Entry) -> str:
     if not _sendable(entry):
         return f"{entry.stop_reason or 'interrupted'}: not sent"
     return "interrupted" if entry.interrupted else str(entry.stop_reason)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

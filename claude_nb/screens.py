@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .footer import Chip, footer_text
-from .turn import Block, Op
+from .footer import footer_text
+from .turn import Block, Chip, Op, State, block_info
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -20,7 +20,7 @@ class Screen(Protocol):
     def draw(self, ops: list[Op]) -> None:
         """Follow the reply by some display operations."""
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: dict[str, str]) -> None:
+    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Show the reply as it stays."""
 
 
@@ -33,7 +33,7 @@ class Silent:
     def draw(self, ops: list[Op]) -> None:
         """Show nothing."""
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: dict[str, str]) -> None:
+    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Show nothing."""
 
 
@@ -43,7 +43,7 @@ class Terminal:
     def __init__(self) -> None:
         self._out = sys.stdout
         self._dim, self._plain = ("\033[2m", "\033[0m") if self._out.isatty() else ("", "")
-        self._kinds: dict[int, str] = {}
+        self._inside, self._hidden = False, ""
 
     def begin(self, stop: Callable[[], None]) -> None:
         """Print nothing yet."""
@@ -51,26 +51,30 @@ class Terminal:
     def draw(self, ops: list[Op]) -> None:
         """Print what the operations add."""
         for op in ops:
-            if op[0] == "add":
+            if op[0] == "open":
+                self._open(op[2], op[3])
+            elif op[0] == "add":
+                self._hidden = ""
                 self._write(_printable(op[2]))
-            elif op[0] == "open":
-                self._kinds[op[1]] = op[2]
-                self._heading(op[2], op[3])
             elif op[0] == "close":
-                self._write(f"{self._plain}\n" if self._kinds.get(op[1]) else "")
+                self._close()
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: dict[str, str]) -> None:
+    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Print the footer, and what went wrong if the reply failed."""
-        del state  # the footer says it
-        if blocks and not blocks[-1].done:
-            self._write(f"{self._plain}\n")
+        del blocks, state  # both are printed already, or said in the footer
+        if self._inside:
+            self._close()
         self._write(f"{self._dim}[{_printable(footer_text(chips))}]{self._plain}\n")
 
-    def _heading(self, kind: str, info: dict[str, Any]) -> None:
-        if kind == "text":
-            return
-        name = f" {info['name']}" if info.get("name") else ""
-        self._write(f"{self._dim}[{_printable(kind + name)}] {_printable(info.get('result', ''))}")
+    def _open(self, kind: str, info: dict[str, Any]) -> None:
+        self._inside, self._hidden = True, "hidden by the model" if kind.endswith("thinking") else ""
+        if kind != "text":
+            name = f" {info['name']}" if info.get("name") else ""
+            self._write(f"{self._dim}[{_printable(kind + name)}] {_printable(info.get('result', ''))}")
+
+    def _close(self) -> None:
+        self._write(f"{self._hidden}{self._plain}\n")
+        self._inside = False
 
     def _write(self, text: str) -> None:
         self._out.write(text)
@@ -100,7 +104,7 @@ class Notebook:
             else:
                 self._outbox.put(op)
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: dict[str, str]) -> None:
+    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Replace the live view by the static one."""
         from IPython.display import display
 
@@ -108,11 +112,11 @@ class Notebook:
         self._outbox.put(["footer", chips])
         self._outbox.flush()
         self._view.clear()
-        display(saved_bundle(blocks, chips, state), raw=True)
+        display(saved_bundle(blocks, chips, state), raw=True)  # type: ignore[no-untyped-call] # IPython's own
         self._view.close()
 
 
-def saved_bundle(blocks: list[Block], chips: list[Chip], state: dict[str, str]) -> dict[str, str]:
+def saved_bundle(blocks: list[Block], chips: list[Chip], state: State) -> dict[str, str]:
     """Give the static form of a reply, ``text/html`` (safe) and ``text/plain``."""
     from .widgets.saved import static_bundle
 
@@ -121,11 +125,9 @@ def saved_bundle(blocks: list[Block], chips: list[Chip], state: dict[str, str]) 
 
 def saved_block(block: Block) -> dict[str, Any]:
     """Give one block as the static view takes it."""
-    from .turn import block_info
-
     data = {**block_info(block.start), "type": block.type, "text": block.text, "done": block.done}
     if block.type.endswith("tool_use"):
-        data["input"] = block.text or block.start.get("input")
+        data["input"] = block.text
     if block.citations:
         data["citations"] = block.citations
     return data

@@ -16,9 +16,9 @@ import httpx2
 from .errors import BadStream, NotAStream, StreamConsumed
 from .footer import footer
 from .models import SANDBOX_HEADER
-from .outcome import INTERRUPTED, in_words, outcome_of
+from .outcome import INTERRUPTED, in_words
 from .screens import Screen, Silent, screen_here
-from .turn import Turn
+from .turn import State, Turn
 
 
 def watch(stream: Any, *, display: bool = True) -> Any:
@@ -179,12 +179,11 @@ class _Watching:
             seconds=time.monotonic() - self._began,
             error=failure,
         )
+        state: State = {"phase": "done", "text": "Done"}
         if failure:
             state = {"phase": "failed", "text": failure}
         elif message is None or message.stop_reason is None:
             state = {"phase": "interrupted", "text": INTERRUPTED.label}
-        else:
-            state = {"phase": "done", "text": outcome_of(message).label}
         self._screen.end(self._turn.blocks, chips, state)
         return Reading(message, self.error)
 

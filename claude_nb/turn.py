@@ -11,13 +11,38 @@ Each event gives display operations (``Op``), the small steps a view needs to fo
 Blocks are addressed as the SDK addresses them: a new block goes to the end, a delta to the block at its index.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 Op = list[Any]
+Phase = Literal[
+    "connecting", "waiting", "thinking", "writing", "calling", "retrying", "done", "interrupted", "failed"
+]
 
-_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+class State(TypedDict):
+    """What a reply is doing: one word for the page, one line for the reader."""
+
+    phase: Phase
+    text: str
+
+
+class Chip(TypedDict):
+    """One fact of a footer; ``title`` is its tooltip and may be empty."""
+
+    kind: Literal["badge", "stop", "tokens", "price", "time", "note", "error"]
+    text: str
+    title: str
+    tone: Literal["ok", "muted", "warn", "bad"]
+
+
+_DELTAS = {  # the delta's text field, and the end of the block types it belongs to
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("partial_json", "tool_use"),
+}
 _PHASES = {
     "text": ("writing", "Writing"),
     "thinking": ("thinking", "Thinking"),
@@ -109,23 +134,29 @@ class Turn:
     def _grow(self, index: int, delta: Any) -> list[Op]:
         if index >= len(self.blocks):
             return []
-        name = _DELTAS.get(delta.type)
-        if name:
+        block = self.blocks[index]
+        if delta.type in _DELTAS:
+            name, kind = _DELTAS[delta.type]
             text = getattr(delta, name)
-            if not text:
+            if not text or not block.type.endswith(kind):
                 return []
-            self.blocks[index].pieces.append(text)
+            block.pieces.append(text)
             return [["add", index, text]]
         if delta.type == "citations_delta":
             source = citation_source(delta.citation.to_dict())
-            self.blocks[index].citations.append(source)
+            block.citations.append(source)
             return [["cite", index, source]]
         return []
 
     def _close(self, index: int) -> list[Op]:
         if index >= len(self.blocks):
             return []
-        self.blocks[index].done = True
+        block = self.blocks[index]
+        block.done = True
+        given = block.start.get("input")
+        if given and not block.pieces:  # a call made by code comes whole, without deltas
+            block.pieces.append(json.dumps(given, ensure_ascii=False))
+            return [["add", index, block.text], ["close", index]]
         return [["close", index]]
 
 
