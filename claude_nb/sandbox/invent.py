@@ -1,11 +1,12 @@
 """Replies the sandbox makes up. They say so, and describe the request as the API saw it."""
 
+import json
 import re
 from typing import Any
 
 from claude_nb.models import Model
 
-from . import prompt, thinking
+from . import calls, fill, ids, prompt, thinking
 
 Json = dict[str, Any]
 
@@ -38,8 +39,8 @@ _FILLER = (
 )
 
 
-def text(body: Json, model: Model, *, note: str | None = None) -> str:
-    """A reply in Markdown, the same for the same request.
+def content(body: Json, model: Model, *, note: str | None = None) -> list[Json]:
+    """The blocks of a reply, the same for the same request.
 
     Args:
         body: A valid request.
@@ -47,14 +48,49 @@ def text(body: Json, model: Model, *, note: str | None = None) -> str:
         note: A sentence to end with, such as why a tape did not match.
     """
     asked = last_prompt(body)
+    answered = _tool_results(body)
+    forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
+    if (not answered or forced) and (chosen := calls.choose(body, asked)):
+        names = " and ".join(f"`{name}`" for name in dict.fromkeys(name for name, _ in chosen))
+        said = [] if forced else [_block(f"From the sandbox: calling {names}, which your prompt asks for.")]
+        return said + [{"type": "tool_use", "name": name, "input": given} for name, given in chosen]
+    if wanted := (body.get("output_config") or {}).get("format"):
+        return [_block(json.dumps(fill.value(wanted["schema"], fill.Hints(asked)), ensure_ascii=False))]
+    if not answered and calls.web_search(body, asked):
+        return searched(asked)
     reply = (
-        _tool_results(body)
-        or _remembered(body, asked)
-        or _counted(asked)
-        or _written(asked)
-        or _described(body, model)
+        answered or _remembered(body, asked) or _counted(asked) or _written(asked) or _described(body, model)
     )
-    return f"{reply}\n\n{note}" if note else reply
+    return [_block(f"{reply}\n\n{note}" if note else reply)]
+
+
+def searched(asked: str) -> list[Json]:
+    """A web search with one invented result, and a sentence that cites it."""
+    tool_id = ids.mint("srvtoolu", "web_search", asked)
+    source = {"url": "https://example.com/sandbox", "title": "A page the sandbox made up"}
+    quote = "No search was made."
+    citation = {
+        "type": "web_search_result_location",
+        **source,
+        "encrypted_index": "c2FuZGJveA==",
+        "cited_text": quote,
+    }
+    result = {"type": "web_search_result", **source, "encrypted_content": "c2FuZGJveA==", "page_age": None}
+    return [
+        {"type": "server_tool_use", "id": tool_id, "name": "web_search", "input": {"query": asked[:200]}},
+        {"type": "web_search_tool_result", "tool_use_id": tool_id, "content": [result]},
+        _block("From the sandbox: "),
+        {
+            "type": "text",
+            "text": "nothing was searched, this is an invented source.",
+            "citations": [citation],
+        },
+        _block(" A real answer would cite the pages it found in the same way."),
+    ]
+
+
+def _block(text: str) -> Json:
+    return {"type": "text", "text": text}
 
 
 def last_prompt(body: Json) -> str:
@@ -161,7 +197,7 @@ def _described(body: Json, model: Model) -> str:
     ]
     if tools := body.get("tools"):
         named = ", ".join(f"`{tool.get('name', tool.get('type'))}`" for tool in tools)
-        lines.append(f"- **Tools**: {named}; none was named in the prompt, so none is called")
+        lines.append(f"- **Tools**: {named}; the prompt names none, so none is called")
     if cached := _cached(body, parts, model):
         lines.append(f"- **Prompt cache**: {cached}")
     lines += ["", f"Your last message: {_quoted(last_prompt(body)) or 'no text'}"]

@@ -134,6 +134,7 @@ def finish(reply: Reply, body: Json, model: Model, usage: Json) -> Finished:
             "inference_geo": body.get("inference_geo") or "global",
         }
         | ({"speed": body["speed"]} if body.get("speed") else {})
+        | _searches(content)
         | reply.usage,
     } | reply.fields
     return Finished(message, cut_tool)
@@ -168,6 +169,14 @@ def _complete(reply: Reply, body: Json, model: Model, seed: str) -> tuple[list[J
                 done = dict(block)
         content.append(done)
     return content, spent
+
+
+def _searches(content: list[Json]) -> Json:
+    used = [block["name"] for block in content if block["type"] == "server_tool_use"]
+    if not used:
+        return {}
+    counts = {f"{name}_requests": used.count(name) for name in ("web_search", "web_fetch")}
+    return {"server_tool_use": counts}
 
 
 def _stop(content: list[Json], sequences: Sequence[str]) -> tuple[list[Json], str | None]:

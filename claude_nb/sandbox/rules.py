@@ -7,7 +7,7 @@ from typing import Any
 
 from claude_nb.models import Model
 
-from . import prompt, schema, thinking, turns
+from . import prompt, schema, schemas, thinking, turns
 from .apierror import invalid
 
 Json = dict[str, Any]
@@ -66,6 +66,7 @@ def check(body: Json, model: Model, *, version: str, batch: bool = False) -> Non
     _effort(body, model)
     _tools(body, model)
     _format(body, model)
+    schemas.check(body)
     _breakpoints(body)
     turns.check(body, model, version=version)
     size = prompt.count(body, model)
@@ -190,9 +191,7 @@ def _tool_choice(body: Json, model: Model, names: list[str]) -> None:
 
 def _format(body: Json, model: Model) -> None:
     wanted = (body.get("output_config") or {}).get("format")
-    if not wanted:
-        return
-    if not model.structured_outputs:
+    if wanted and not model.structured_outputs:
         raise invalid("output_config.format: structured outputs are not supported on this model")
 
 

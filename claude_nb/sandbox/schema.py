@@ -97,9 +97,11 @@ def _check_union(value: Any, kind: Any, path: str) -> None:
 def _chosen(value: dict[str, Any], members: tuple[Any, ...], path: str) -> tuple[Any, ...]:
     """The members of a union that the value's ``type`` or ``role`` names."""
     objects = [member for member in members if is_typeddict(member)]
+    if any(_is_mapping(member) for member in members):
+        return members
     for key in ("role", "type"):
         tags = {member: _tags(member, key) for member in objects}
-        if len(objects) < len(members) - 1 or not any(tags.values()):
+        if not any(tags.values()):
             continue
         found = tuple(member for member in objects if value.get(key) in tags[member])
         if found:
@@ -114,6 +116,11 @@ def _chosen(value: dict[str, Any], members: tuple[Any, ...], path: str) -> tuple
             _join(path, key), f"Input tag {value[key]!r} does not match any of: {', '.join(options)}"
         )
     return members
+
+
+def _is_mapping(kind: Any) -> bool:
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, collections.abc.Mapping)
 
 
 @cache

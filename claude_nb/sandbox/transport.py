@@ -14,7 +14,7 @@ from claude_nb.models import Model
 
 from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules
 from .apierror import ApiError, invalid
-from .replies import Finished, Json, Script, Scripted
+from .replies import Finished, Json, Reply, Script, Scripted
 from .responses import Answer
 
 _KEPT_REQUESTS = 1_000
@@ -132,8 +132,8 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             "cache_read_input_tokens": 0,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         }
-        given = invent.text(body, model) if scripted is None else scripted
-        return replies.finish(replies.read(given), body, model, usage)
+        reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
+        return replies.finish(reply, body, model, usage)
 
     def _stream(self, finished: Finished) -> Iterator[tuple[float, bytes | Exception]]:
         for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):
