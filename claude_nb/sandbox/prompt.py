@@ -26,14 +26,14 @@ class Part:
         text: Its canonical JSON, without cache marks, with the role in front for messages.
         tokens: Estimated tokens, with the overhead of its message or section.
         cache_control: The block's breakpoint, if any.
-        message: Index in ``messages``, or -1.
+        cacheable: Whether a breakpoint may stand here: thinking cannot carry one.
     """
 
     level: Level
     text: str
     tokens: int
     cache_control: Json | None
-    message: int = -1
+    cacheable: bool = True
 
 
 def canonical(value: Any) -> Any:
@@ -95,7 +95,7 @@ def parts(body: Json, model: Model) -> list[Part]:
         for block in blocks(message["content"]):
             size = overhead + _size(block, model, current=index >= open_from)
             text = f"{message['role']}:{text_of(block)}"
-            found.append(Part("messages", text, size, block.get("cache_control"), index))
+            found.append(Part("messages", text, size, _mark(block), block["type"] not in THINKING))
             overhead = 0
     return found
 
@@ -103,6 +103,14 @@ def parts(body: Json, model: Model) -> list[Part]:
 def count(body: Json, model: Model) -> int:
     """Input tokens of a valid request: what ``count_tokens`` answers and what the usage adds up to."""
     return sum(part.tokens for part in parts(body, model))
+
+
+def _mark(block: Json) -> Json | None:
+    """The breakpoint on a block, or on a block inside a tool result."""
+    content = block.get("content")
+    inner = [one.get("cache_control") for one in content] if isinstance(content, list) else []
+    marks = [mark for mark in (block.get("cache_control"), *inner) if mark]
+    return marks[-1] if marks else None
 
 
 def _size(block: Json, model: Model, *, current: bool) -> int:

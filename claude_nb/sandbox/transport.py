@@ -12,8 +12,10 @@ import httpx2
 
 from claude_nb.models import Model
 
-from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules
+from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules, sealing
 from .apierror import ApiError, invalid
+from .cache import PromptCache
+from .diagnostics import Diagnostics
 from .replies import Finished, Json, Reply, Script, Scripted
 from .responses import Answer
 
@@ -58,6 +60,8 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         self._tape, self._faults = tape, tuple(faults)
         self._rate = pacing.rate(pace)
         self._clock = clock or time.time
+        self._cache = PromptCache()
+        self._diagnostics = Diagnostics()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -111,7 +115,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
 
     def _message(self, request: httpx2.Request, version: str, headers: dict[str, str]) -> Answer:
         body, model = self._accept(request, version)
-        finished = self._reply(body, model)
+        finished = self._reply(body, model, _owner(request))
         if body.get("stream"):
             headers = {
                 "content-type": "text/event-stream; charset=utf-8",
@@ -123,17 +127,14 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             finished.message["content"][-1]["input"] = {}
         return responses.as_json(200, finished.message, headers)
 
-    def _reply(self, body: Json, model: Model) -> Finished:
+    def _reply(self, body: Json, model: Model, owner: str) -> Finished:
         with self._lock:
             scripted = self._script(body)
-        usage = {
-            "input_tokens": prompt.count(body, model),
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
-        }
-        reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
-        return replies.finish(reply, body, model, usage)
+            usage = self._cache.charge(body, model, owner=owner, now=self._clock())
+            reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
+            finished = replies.finish(reply, body, model, usage)
+            finished.message["diagnostics"] = self._diagnostics.explain(body, model, finished.message["id"])
+        return finished
 
     def _stream(self, finished: Finished) -> Iterator[tuple[float, bytes | Exception]]:
         for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):
@@ -149,10 +150,19 @@ def _script(given: Iterable[Scripted] | Script | None) -> Script:
     return lambda _: next(queue, None)
 
 
-def _authenticate(request: httpx2.Request) -> str:
-    """Check the key and return the API version, as the API does before it reads the body."""
+def _key(request: httpx2.Request) -> str:
     bearer = request.headers.get("authorization", "").removeprefix("Bearer").strip()
-    if not (request.headers.get("x-api-key", "").strip() or bearer):
+    return str(request.headers.get("x-api-key", "").strip() or bearer)
+
+
+def _owner(request: httpx2.Request) -> str:
+    """Whose cache it is; a digest, so that no key is kept."""
+    return sealing.digest(_key(request))
+
+
+def _authenticate(request: httpx2.Request) -> str:
+    """Check that there is a key and return the API version, as the API does before it reads the body."""
+    if not _key(request):
         raise ApiError(401, "x-api-key header is required")
     version: str | None = request.headers.get("anthropic-version")
     if not version:
