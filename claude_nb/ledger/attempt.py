@@ -25,7 +25,7 @@ _PATHS = re.compile(r"/v1/messages(?:/(count_tokens)|/(batches)(?:/([^/?]+)/(res
 _KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
 _FREE = ("count_tokens", "batches", "batches.results")
 """Requests that cost nothing themselves; a batch is paid by its items."""
-_UNBILLED = ("http_error", "not_sent", "budget_refused")
+_UNBILLED = ("http_error", "budget_refused")
 
 
 def operation(method: str, url: str) -> tuple[str, str | None] | None:
@@ -75,12 +75,17 @@ def opening_row(request: Any, op: str, *, simulated: bool) -> dict[str, Any]:
 
 
 def settle(
-    row: dict[str, Any], seen: Seen, outcome: str, error: BaseException | str | None = None
+    row: dict[str, Any],
+    seen: Seen,
+    outcome: str,
+    error: BaseException | str | None = None,
+    *,
+    unsent: bool = False,
 ) -> dict[str, Any]:
-    """The row as it stays: what was seen, how it ended, what it cost."""
+    """The row as it stays: what was seen, how it ended, what it cost. What was never sent costs nothing."""
     row |= reply_columns(seen)
     row["outcome"] = outcome
-    row["usage_final"] = seen.ended or row["op"] in _FREE or outcome in _UNBILLED
+    row["usage_final"] = seen.ended or unsent or row["op"] in _FREE or outcome in _UNBILLED
     row["unbilled_refusal"] = is_unbilled_refusal(
         row["stop_reason"], row["refusal_category"], produced=seen.produced
     )
@@ -144,7 +149,8 @@ def cost_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    if row["op"] in _FREE or row["outcome"] in _UNBILLED:
+    unsent = row["outcome"] == "no_response" and row["usage_final"]
+    if unsent or row["op"] in _FREE or row["outcome"] in _UNBILLED:
         zero = Decimal(0)
         return zero, zero, zero
     model, at = row["model"] or "", datetime.fromisoformat(row["ts"])

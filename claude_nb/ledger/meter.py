@@ -91,14 +91,14 @@ class Record:
             return "aborted"
         return "truncated" if self.seen.usage is not None else "unparsed"
 
-    def settle(self, outcome: str, error: BaseException | str | None = None) -> None:
+    def settle(self, outcome: str, error: BaseException | str | None = None, *, unsent: bool = False) -> None:
         """Write the row as it stays."""
         if self.settled:
             return
         self.settled = True
         _live.discard(self)
         self.row["total_ms"] = elapsed_ms(self.started)
-        self.store.put(settle(self.row, self.seen, outcome, error))
+        self.store.put(settle(self.row, self.seen, outcome, error, unsent=unsent))
 
     def _store_items(self) -> None:
         while self.items:
@@ -195,7 +195,7 @@ class Meter(Middleware):
         try:
             sent = isinstance(error, APIConnectionError) and not isinstance(error.__cause__, _NOT_SENT)
             sent = sent or not isinstance(error, Exception) or isinstance(error, httpx2.HTTPError)
-            record.settle("no_response" if sent else "not_sent", error.__cause__ or error)
+            record.settle("no_response", error.__cause__ or error, unsent=not sent)
         except Exception as problem:  # noqa: BLE001 - accounting must not break the user's call
             self.store.note(problem)
 
@@ -205,7 +205,7 @@ class Meter(Middleware):
         if isinstance(http, httpx2.Response) and not record.settled:
             return http
         if not record.settled:
-            record.settle("not_sent", "answered by another middleware")
+            record.settle("no_response", "answered by another middleware", unsent=True)
         return None
 
     def _watch(self, record: Record, http: httpx2.Response | None) -> None:
