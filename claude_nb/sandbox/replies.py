@@ -90,7 +90,7 @@ def _blocks(content: Any) -> list[Json]:
     return blocks
 
 
-def finish(reply: Reply, body: Json, model: Model, usage: Json) -> Finished:
+def finish(reply: Reply, body: Json, model: Model, usage: Json, *, seed: str) -> Finished:
     """Apply the request's limits and fill in everything a message has.
 
     Args:
@@ -98,8 +98,8 @@ def finish(reply: Reply, body: Json, model: Model, usage: Json) -> Finished:
         body: The valid request.
         model: The model it names.
         usage: Input side of the usage: tokens read, written and plain.
+        seed: What ids are derived from.
     """
-    seed = ids.fingerprint(body)
     content, spent = _complete(reply, body, model, seed)
     stop_reason, stop_sequence, cut_tool = reply.stop_reason, None, False
     if stop_reason is None:

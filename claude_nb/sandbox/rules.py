@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from claude_nb.models import Model
@@ -50,14 +52,25 @@ def _kind(*, beta: bool, counting: bool) -> Any:
     return (beta_types.message_create_params if beta else message_create_params).MessageCreateParamsBase
 
 
-def check(body: Json, model: Model, *, version: str, batch: bool = False) -> None:
+def check(
+    body: Json,
+    model: Model,
+    *,
+    version: str,
+    thoughts: Mapping[str, str] = MappingProxyType({}),
+    batch: bool = False,
+) -> tuple[Json, list[Json]]:
     """Raise a 400 for a request of the right shape that breaks a rule.
 
     Args:
         body: A request that passed :func:`check_shape`. ``max_tokens`` is absent when tokens are counted.
         model: The model it names.
         version: The ``anthropic-version`` header.
+        thoughts: See :func:`turns.check`.
         batch: The request is an item of a batch.
+
+    Returns:
+        The request as the model reads it, and what was left out, as ``input_transformations`` lists it.
     """
     _thread(body)
     _max_tokens(body, model, batch=batch)
@@ -68,10 +81,33 @@ def check(body: Json, model: Model, *, version: str, batch: bool = False) -> Non
     _format(body, model)
     schemas.check(body)
     _breakpoints(body)
-    turns.check(body, model, version=version)
+    dropped = turns.check(body, model, version=version, thoughts=thoughts, lenient=batch)
+    body = _without(body, dropped)
     size = prompt.count(body, model)
     if model.max_input_tokens is not None and size > model.max_input_tokens:
         raise invalid(f"prompt is too long: {size} tokens > {model.max_input_tokens} maximum")
+    left_out = [
+        {"type": "thinking_dropped", "path": f"messages.{index}.content.{at}", "reason": reason}
+        for (index, at), reason in dropped.items()
+    ]
+    return body, left_out
+
+
+def _without(body: Json, dropped: Mapping[turns.Place, str]) -> Json:
+    if not dropped:
+        return body
+    messages = [
+        message
+        | {
+            "content": [
+                block
+                for at, block in enumerate(prompt.blocks(message["content"]))
+                if (index, at) not in dropped
+            ]
+        }
+        for index, message in enumerate(body["messages"])
+    ]
+    return {**body, "messages": messages}
 
 
 def _thread(body: Json) -> None:

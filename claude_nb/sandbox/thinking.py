@@ -121,3 +121,14 @@ def tokens_of(thought: Json, model: Model) -> int:
     """Thinking tokens a block stands for: what its seal says, otherwise its text."""
     seal = sealing.read(thought)
     return seal.tokens if seal else tokens.count_text(thought.get("thinking", ""), model)
+
+
+def before_calls(content: list[Json]) -> dict[str, str]:
+    """For each tool call of a reply, by id, the digest of the last thinking block before it."""
+    last, found = "", {}
+    for one in content:
+        if one["type"] == "thinking":
+            last = sealing.digest(one["signature"])
+        elif one["type"] == "tool_use" and last:
+            found[one["id"]] = last
+    return found

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,7 +13,7 @@ import httpx2
 
 from claude_nb.models import Model
 
-from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules, sealing
+from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules, sealing, thinking
 from .apierror import ApiError, invalid
 from .cache import PromptCache
 from .diagnostics import Diagnostics
@@ -20,7 +21,20 @@ from .replies import Finished, Json, Reply, Script, Scripted
 from .responses import Answer
 
 _KEPT_REQUESTS = 1_000
+_KEPT_CALLS = 1_000
 _LARGEST_BODY = 32 * 1024 * 1024
+_BINDING_BETA = "thinking-binding-controls-2026-08-01"
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A request that broke no rule: as sent, and as the model reads it, without the thinking it cannot read."""
+
+    sent: Json
+    read: Json
+    model: Model
+    owner: str
+    left_out: list[Json] | None
 
 
 class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
@@ -60,6 +74,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         self._tape, self._faults = tape, tuple(faults)
         self._rate = pacing.rate(pace)
         self._clock = clock or time.time
+        self._thoughts: dict[str, dict[str, str]] = {}
         self._cache = PromptCache()
         self._diagnostics = Diagnostics()
         self._lock = threading.Lock()
@@ -93,8 +108,9 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             case "POST", ["messages"]:
                 return self._message(request, version, headers)
             case "POST", ["messages", "count_tokens"]:
-                body, model = self._accept(request, version, counting=True)
-                return responses.as_json(200, {"input_tokens": prompt.count(body, model)}, headers)
+                accepted = self._accept(request, version, counting=True)
+                size = prompt.count(accepted.read, accepted.model)
+                return responses.as_json(200, {"input_tokens": size}, headers)
             case "GET", ["models"]:
                 query = parse_qs(request.url.query.decode())
                 return responses.as_json(200, catalog.page(query), headers)
@@ -102,7 +118,8 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
                 return responses.as_json(200, catalog.retrieve(model_id), headers)
         raise ApiError(404, "Not found")
 
-    def _accept(self, request: httpx2.Request, version: str, *, counting: bool = False) -> tuple[Json, Model]:
+    def _accept(self, request: httpx2.Request, version: str, *, counting: bool = False) -> _Accepted:
+        """Apply every rule, in the order of the API: model, shape, meaning."""
         body = _parse(request)
         if isinstance(body, dict) and "model" in body:
             model = catalog.require(body["model"])
@@ -110,13 +127,15 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         rules.check_shape(body, version=version, betas=betas, counting=counting)
         with self._lock:
             self.requests.append(body)
-        rules.check(body, model, version=version)
-        return body, model
+            thoughts = dict(self._thoughts.get(model.id, {}))
+        read, left_out = rules.check(body, model, version=version, thoughts=thoughts)
+        reported = left_out if _BINDING_BETA in betas else None
+        return _Accepted(body, read, model, _owner(request), reported)
 
     def _message(self, request: httpx2.Request, version: str, headers: dict[str, str]) -> Answer:
-        body, model = self._accept(request, version)
-        finished = self._reply(body, model, _owner(request))
-        if body.get("stream"):
+        accepted = self._accept(request, version)
+        finished = self._reply(accepted)
+        if accepted.sent.get("stream"):
             headers = {
                 "content-type": "text/event-stream; charset=utf-8",
                 "cache-control": "no-cache",
@@ -127,14 +146,25 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             finished.message["content"][-1]["input"] = {}
         return responses.as_json(200, finished.message, headers)
 
-    def _reply(self, body: Json, model: Model, owner: str) -> Finished:
+    def _reply(self, accepted: _Accepted) -> Finished:
+        body, model = accepted.read, accepted.model
         with self._lock:
-            scripted = self._script(body)
-            usage = self._cache.charge(body, model, owner=owner, now=self._clock())
+            scripted = self._script(accepted.sent)
+            usage = self._cache.charge(body, model, owner=accepted.owner, now=self._clock())
             reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
-            finished = replies.finish(reply, body, model, usage)
-            finished.message["diagnostics"] = self._diagnostics.explain(body, model, finished.message["id"])
+            finished = replies.finish(reply, body, model, usage, seed=ids.fingerprint(accepted.sent))
+            message = finished.message
+            message["diagnostics"] = self._diagnostics.explain(body, model, message["id"])
+            if accepted.left_out is not None:
+                message["input_transformations"] = accepted.left_out
+            self._remember(model, thinking.before_calls(message["content"]))
         return finished
+
+    def _remember(self, model: Model, thoughts: dict[str, str]) -> None:
+        known = self._thoughts.setdefault(model.id, {})
+        known.update(thoughts)
+        while len(known) > _KEPT_CALLS:
+            known.pop(next(iter(known)))
 
     def _stream(self, finished: Finished) -> Iterator[tuple[float, bytes | Exception]]:
         for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):

@@ -1,27 +1,43 @@
 """What the API refuses in ``messages``: roles, empty blocks, tool pairs, and thinking that was tampered with."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from claude_nb.models import Model
 
 from . import prompt, sealing, thinking
-from .apierror import invalid
+from .apierror import ApiError, invalid
 
 Json = dict[str, Any]
 Placed = tuple[int, int, Json]
+Place = tuple[int, int]
+"""Index of a message and of a block in it."""
 
 _MOST_MESSAGES = 100_000
 _STRICT_VERSION = "2026-10-21"
-_REFUSE, _DROP = "error", "drop_block"
+_DROP = "drop_block"
 
 
-def check(body: Json, model: Model, *, version: str) -> None:
+def check(
+    body: Json,
+    model: Model,
+    *,
+    version: str,
+    thoughts: Mapping[str, str] = MappingProxyType({}),
+    lenient: bool = False,
+) -> dict[Place, str]:
     """Raise a 400 for messages the API would refuse.
 
     Args:
         body: A request of the right shape.
         model: The model it names.
         version: The ``anthropic-version`` header.
+        thoughts: For known tool calls of this model, by id, the digest of the thinking block before them.
+        lenient: Drop thinking blocks of another conversation instead of refusing them, as batches do.
+
+    Returns:
+        The thinking blocks that the model cannot read, with the reason; the rest of the API goes on without them.
     """
     messages = body["messages"]
     if not messages:
@@ -33,7 +49,11 @@ def check(body: Json, model: Model, *, version: str) -> None:
     _system_roles(messages, model)
     _tool_pairs(merged)
     _last(messages, body, model)
-    _thinking(body, merged, model)
+    binding = ((body.get("thinking") or {}).get("block_binding") or {}).get("prefix_mismatch_behavior")
+    enforced = model.checks_thinking_prefix or binding is not None
+    dropped = _thinking(body, merged, model, enforced=enforced, lenient=lenient or binding == _DROP)
+    _open_loop(merged, thoughts)
+    return dropped
 
 
 def _content(messages: list[Json], version: str) -> None:
@@ -120,7 +140,7 @@ def _answered(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> No
         raise _unanswered(content[0][0], missing)
 
 
-def _unanswered(index: int, calls: list[str]) -> Exception:
+def _unanswered(index: int, calls: list[str]) -> ApiError:
     return invalid(
         f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after: "
         f"{', '.join(calls)}. Each `tool_use` block must have a corresponding `tool_result` block in the next "
@@ -167,51 +187,82 @@ def _last(messages: list[Json], body: Json, model: Model) -> None:
         raise invalid("messages: final assistant content cannot end with trailing whitespace")
 
 
-def _thinking(body: Json, merged: list[tuple[str, list[Placed]]], model: Model) -> None:
+def _thinking(
+    body: Json, merged: list[tuple[str, list[Placed]]], model: Model, *, enforced: bool, lenient: bool
+) -> dict[Place, str]:
     latest = max((n for n, (role, _) in enumerate(merged) if role == "assistant"), default=-1)
-    binding = ((body.get("thinking") or {}).get("block_binding") or {}).get("prefix_mismatch_behavior")
-    enforced = model.checks_thinking_prefix or binding is not None
     trail = thinking.Trail(body)
+    dropped: dict[Place, str] = {}
     for number, (role, content) in enumerate(merged):
         trail.turn(role)
         for index, at, block in content:
             if block["type"] == "thinking":
                 where = f"messages.{index}.content.{at}"
-                _signature(block, where, trail, model, latest=number == latest)
-                if enforced and binding != _DROP and _moved(block, trail, model):
-                    raise invalid(
-                        f"{where}: Invalid `signature` in `thinking` block. The block is bound to a different "
-                        "conversation. Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` "
-                        'to "drop_block". This needs the beta header "thinking-binding-controls-2026-08-01".'
-                    )
+                if reason := _unreadable(block, where, model):
+                    dropped[index, at] = reason
+                    continue
+                _untouched(block, where, trail, latest=number == latest)
+                if enforced and _moved(block, trail):
+                    if not lenient:
+                        raise invalid(
+                            f"{where}: Invalid `signature` in `thinking` block. The block is bound to a different "
+                            "conversation. Remove the block, or set "
+                            '`thinking.block_binding.prefix_mismatch_behavior` to "drop_block". '
+                            'This needs the beta header "thinking-binding-controls-2026-08-01".'
+                        )
+                    dropped[index, at] = "prefix_binding_mismatch"
+                    continue
             trail.add(block)
+    return dropped
 
 
-def _signature(block: Json, where: str, trail: thinking.Trail, model: Model, *, latest: bool) -> None:
+def _unreadable(block: Json, where: str, model: Model) -> str | None:
+    """Why the model cannot read a thinking block, or ``None`` when it can."""
+    seal = sealing.read(block)
+    if seal is not None:
+        return None if seal.model == model.id else "model_binding_mismatch"
+    if sealing.is_foreign(block):
+        return "organization_binding_mismatch"
+    raise invalid(f"{where}: Invalid `signature` in `thinking` block")
+
+
+def _untouched(block: Json, where: str, trail: thinking.Trail, *, latest: bool) -> None:
     seal = sealing.read(block)
     if seal is None:
-        if sealing.is_foreign(block):
-            return  # a real block of another account: the model cannot read it, and it is dropped
-        raise invalid(f"{where}: Invalid `signature` in `thinking` block")
+        return
     edited = seal.text != sealing.digest(block["thinking"])
-    if latest and seal.model == model.id:
+    if latest:
         own = trail.thoughts[len(trail.thoughts) - trail.within :]
         signed = list(seal.earlier[len(seal.earlier) - seal.within :])
-        edited = edited or own != signed
-    if edited and latest:
-        raise invalid(
-            f"{where}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
-            "modified. These blocks must remain as they were in the original response."
-        )
+        if edited or own != signed:
+            raise _modified(where)
     if edited:
         raise invalid(f"{where}: Invalid `signature` in `thinking` block")
 
 
-def _moved(block: Json, trail: thinking.Trail, model: Model) -> bool:
+def _moved(block: Json, trail: thinking.Trail) -> bool:
     """Whether what precedes the block differs from what preceded it when it was made."""
     seal = sealing.read(block)
-    if seal is None or seal.model != model.id:
+    if seal is None:
         return False
     kept = trail.thoughts
     # Thinking may be missing from the start of the history, never from its middle.
     return seal.prefix != trail.prefix() or kept != list(seal.earlier[len(seal.earlier) - len(kept) :])
+
+
+def _open_loop(merged: list[tuple[str, list[Placed]]], thoughts: Mapping[str, str]) -> None:
+    """In an unfinished tool loop, the thinking before a call must still be there."""
+    if len(merged) < len(("assistant", "user")) or merged[-2][0] != "assistant":
+        return
+    content = merged[-2][1]
+    present = {sealing.digest(one["signature"]) for _, _, one in content if one["type"] == "thinking"}
+    for index, at, one in content:
+        if one["type"] == "tool_use" and thoughts.get(one["id"], "") not in {"", *present}:
+            raise _modified(f"messages.{index}.content.{at}")
+
+
+def _modified(where: str) -> ApiError:
+    return invalid(
+        f"{where}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
+        "These blocks must remain as they were in the original response."
+    )
