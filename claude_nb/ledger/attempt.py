@@ -15,7 +15,7 @@ from typing import Any
 
 from . import labels
 from .money import to_pico
-from .prices import cost_interval, is_unbilled_refusal, price_usage, price_version, worst_usage
+from .prices import cost_interval, is_unbilled_refusal, normalise, price_usage, price_version, worst_usage
 from .wire import Seen
 
 SESSION = uuid.uuid4().hex
@@ -260,20 +260,21 @@ def describe(error: BaseException | Mapping[str, Any] | str | None) -> str | Non
     return _KEY.sub("[key]", " ".join(text.split()))[:200].removesuffix(": ").removesuffix(":")
 
 
-def provider_of(host: str) -> str:
-    """Who answered, by the host's name."""
-    if host.endswith("amazonaws.com"):
+def provider_of(host: str, path: str) -> str:
+    """Who answered, by the address the SDK sent to; a gateway or local server is named by its host."""
+    if host.endswith("amazonaws.com") or path.startswith("/model/"):
         return "bedrock"
-    if host.endswith("googleapis.com"):
+    if host.endswith("googleapis.com") or "/publishers/anthropic/models/" in path:
         return "vertex"
     if host.endswith((".azure.com", ".azure.us")):
         return "foundry"
     return "anthropic" if host.endswith("anthropic.com") else host
 
 
-def is_regional(host: str, path: str) -> bool:
-    """Whether a Vertex endpoint is a regional one: the global one has no region before its name."""
-    return host.endswith("aiplatform.googleapis.com") and "/locations/global/" not in path
+def is_regional(path: str, model: str | None) -> bool:
+    """Whether a regional endpoint of Bedrock (by the model's id) or Vertex (by the address) served the call."""
+    vertex = re.search(r"/locations/([^/]+)/publishers/", path)
+    return vertex[1] != "global" if vertex else normalise(model or "")[1]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

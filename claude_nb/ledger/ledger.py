@@ -166,6 +166,7 @@ class Ledger:
         """
         from .meter import Meter
 
+        labels.follow_cells()
         if simulated not in self._meters:
             self._meters[simulated] = Meter(self._store, simulated=simulated)
         return self._meters[simulated]
@@ -190,7 +191,6 @@ class Ledger:
                 f"Ledger.meter() was given a {type(client).__name__}, which is not a client of the SDK. "
                 "Type: client = ledger.meter(anthropic.Anthropic())."
             )
-        labels.follow_cells()
         if simulated is None:
             simulated = getattr(client, "api_key", None) == "sandbox"
         ours = self.middleware(simulated=simulated)

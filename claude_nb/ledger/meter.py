@@ -195,6 +195,8 @@ class Meter(Middleware):
         try:
             sent = isinstance(error, APIConnectionError) and not isinstance(error.__cause__, _NOT_SENT)
             sent = sent or not isinstance(error, Exception) or isinstance(error, httpx2.HTTPError)
+            if isinstance(error, APIConnectionError) and _is_sandbox_key(error.request):
+                record.row["simulated"] = True
             record.settle("no_response", error.__cause__ or error, unsent=not sent)
         except Exception as problem:  # noqa: BLE001 - accounting must not break the user's call
             self.store.note(problem)
@@ -233,13 +235,19 @@ class Meter(Middleware):
         headers, url = http.headers, http.request.url
         record.row |= {
             "status": http.status_code,
-            "provider": provider_of(url.host),
-            "regional": is_regional(url.host, url.path),
+            "provider": provider_of(url.host, url.path),
+            "regional": is_regional(url.path, record.row["model_requested"]),
             "request_id": headers.get("request-id") or headers.get("x-amzn-requestid"),
             "workspace_id": headers.get("anthropic-workspace-id"),
             "organization_id": headers.get("anthropic-organization-id"),
         }
-        record.row["simulated"] = record.row["simulated"] or SANDBOX_HEADER in headers
+        if SANDBOX_HEADER in headers:
+            record.row["simulated"] = True
+
+
+def _is_sandbox_key(request: httpx2.Request) -> bool:
+    """Whether a request that got no answer was meant for the sandbox: only its answers carry the mark."""
+    return request.headers.get("authorization") == "Bearer sandbox"
 
 
 def _parser(record: Record, content_type: str, encoding: str) -> Parser:
