@@ -19,6 +19,8 @@ MARKED = TEXT | {"cache_control": {"type": "ephemeral"}}
 TOOL = {"name": "lookup", "input_schema": {"type": "object"}}
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "lookup", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+SERVER_CALL = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
 
 
 def user(content="Hello"):
@@ -340,6 +342,12 @@ MATRIX = {
         {"tools": [{"name": f"t{n}", "strict": True, "input_schema": schema()} for n in range(21)]},
         "strict tools",
     ),
+    "open server tool": (
+        {"messages": [user(), assistant([SERVER_CALL]), user()]},
+        "`web_search` tool use with id `srvtoolu_1` was found without a corresponding `web_search_tool_result` block",
+    ),
+    "too many images": ({"messages": [user([IMAGE] * 601)]}, "too many images: 601 > 600"),
+    "too many images, small window": ({"model": PREFILL, "messages": [user([IMAGE] * 101)]}, "101 > 100"),
     "prompt too long": (
         {"model": PREFILL, "messages": [user("word " * 160_000)]},
         "prompt is too long: 242",
@@ -404,7 +412,7 @@ VALID = {
     "paused turn": {
         "messages": [
             user(),
-            assistant([{"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}]),
+            assistant([SERVER_CALL]),
         ],
         "tools": [{"type": "web_search_20250305", "name": "web_search"}],
     },

@@ -48,6 +48,8 @@ def content(body: Json, model: Model, *, note: str | None = None) -> list[Json]:
         note: A sentence to end with, such as why a tape did not match.
     """
     asked = last_prompt(body)
+    if paused := _open_search(body):
+        return searched(asked, paused)[1:]
     answered = _tool_results(body)
     forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
     if (not answered or forced) and (chosen := calls.choose(body, asked)):
@@ -57,16 +59,23 @@ def content(body: Json, model: Model, *, note: str | None = None) -> list[Json]:
     if wanted := (body.get("output_config") or {}).get("format"):
         return [_block(json.dumps(fill.value(wanted["schema"], fill.Hints(asked)), ensure_ascii=False))]
     if not answered and calls.web_search(body, asked):
-        return searched(asked)
+        return searched(asked, ids.mint("srvtoolu", "web_search", asked))
     reply = (
         answered or _remembered(body, asked) or _counted(asked) or _written(asked) or _described(body, model)
     )
     return [_block(f"{reply}\n\n{note}" if note else reply)]
 
 
-def searched(asked: str) -> list[Json]:
+def _open_search(body: Json) -> str | None:
+    """Id of the search under way when a paused turn was sent back."""
+    last = prompt.blocks(body["messages"][-1]["content"])
+    if last and last[-1]["type"] == "server_tool_use":
+        return str(last[-1]["id"])
+    return None
+
+
+def searched(asked: str, tool_id: str) -> list[Json]:
     """A web search with one invented result, and a sentence that cites it."""
-    tool_id = ids.mint("srvtoolu", "web_search", asked)
     source = {"url": "https://example.com/sandbox", "title": "A page the sandbox made up"}
     quote = "No search was made."
     citation = {

@@ -171,6 +171,12 @@ def _complete(reply: Reply, body: Json, model: Model, seed: str) -> tuple[list[J
     return content, spent
 
 
+def fit(content: list[Json], allowed: int, model: Model) -> list[Json]:
+    """The beginning of the content that is at most ``allowed`` tokens long, without a broken tool call."""
+    kept, _, cut_tool, _ = _cut(content, {}, allowed, model)
+    return kept[:-1] if cut_tool else kept
+
+
 def _searches(content: list[Json]) -> Json:
     used = [block["name"] for block in content if block["type"] == "server_tool_use"]
     if not used:

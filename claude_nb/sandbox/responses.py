@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ import httpx2
 from claude_nb.models import SANDBOX_HEADER
 
 Json = dict[str, Any]
+Chunks = Iterator[tuple[float, bytes | Exception]]
+"""Pieces of a body: seconds to wait before each, and bytes, or an exception that breaks the connection."""
 
 _REQUESTS, _INPUT, _OUTPUT = 1_000, 2_000_000, 400_000  # per minute, the Start tier
 
@@ -25,20 +28,21 @@ class Answer:
         status: HTTP status.
         headers: Response headers.
         content: The whole body.
-        chunks: ``(seconds to wait before, bytes)``; an exception instead of bytes breaks the connection.
+        chunks: The body piece by piece.
     """
 
     status: int
     headers: dict[str, str]
     content: bytes = b""
-    chunks: Iterator[tuple[float, bytes | Exception]] | None = None
-    extensions: Json = field(default_factory=dict)
+    chunks: Chunks | None = None
 
     def response(self, request: httpx2.Request) -> httpx2.Response:
         """The response object a transport returns."""
         if self.chunks is None:
             return httpx2.Response(self.status, headers=self.headers, content=self.content, request=request)
-        return httpx2.Response(self.status, headers=self.headers, stream=Body(self.chunks), request=request)
+        return httpx2.Response(
+            self.status, headers=self.headers, stream=Body(self.chunks, _patience(request)), request=request
+        )
 
 
 def as_json(status: int, body: Json, headers: dict[str, str]) -> Answer:
@@ -50,27 +54,32 @@ def as_json(status: int, body: Json, headers: dict[str, str]) -> Answer:
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A streamed body for sync and async clients. Closing it stops it, also from another thread."""
 
-    def __init__(self, chunks: Iterator[tuple[float, bytes | Exception]]) -> None:
+    def __init__(self, chunks: Chunks, patience: float | None = None) -> None:
         self._chunks = chunks
+        self._patience = math.inf if patience is None else patience
         self._stop = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
         for seconds, chunk in self._chunks:
-            if self._stop.wait(seconds) if seconds else self._stop.is_set():
-                raise httpx2.ReadError("The stream was closed.")
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
+            if seconds:
+                self._stop.wait(min(seconds, self._patience))
+            yield self._checked(seconds, chunk)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for seconds, chunk in self._chunks:
             if seconds:
-                await asyncio.sleep(seconds)
-            if self._stop.is_set():
-                raise httpx2.ReadError("The stream was closed.")
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
+                await asyncio.sleep(min(seconds, self._patience))
+            yield self._checked(seconds, chunk)
+
+    def _checked(self, seconds: float, chunk: bytes | Exception) -> bytes:
+        # Checked after waiting: a stream closed meanwhile must not go on.
+        if self._stop.is_set():
+            raise httpx2.ReadError("The stream was closed.")
+        if seconds > self._patience:
+            raise httpx2.ReadTimeout("The read operation timed out")
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
 
     def close(self) -> None:
         """Stop before the next chunk."""
@@ -79,6 +88,12 @@ class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     async def aclose(self) -> None:
         """Stop before the next chunk."""
         self._stop.set()
+
+
+def _patience(request: httpx2.Request) -> float | None:
+    """The client's read timeout in seconds, which a transport has to honour itself."""
+    found: float | None = (request.extensions.get("timeout") or {}).get("read")
+    return found
 
 
 def headers(request_id: str, now: float, *, input_tokens: int = 0) -> dict[str, str]:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,11 +14,13 @@ import httpx2
 from claude_nb.models import Model
 
 from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules, sealing, thinking
+from . import faults as fault_room
 from .apierror import ApiError, invalid
 from .cache import PromptCache
 from .diagnostics import Diagnostics
+from .faults import Fault
 from .replies import Finished, Json, Reply, Script, Scripted
-from .responses import Answer
+from .responses import Answer, Chunks
 
 _KEPT_REQUESTS = 1_000
 _KEPT_CALLS = 1_000
@@ -65,13 +67,15 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         *,
         tape: str | None = None,
         replies: Iterable[Scripted] | Script | None = None,
-        faults: Iterable[Any] = (),
+        faults: Iterable[Fault | str] = (),
         pace: float | str = 0,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.requests: deque[Json] = deque(maxlen=_KEPT_REQUESTS)
         self._script = _script(replies)
-        self._tape, self._faults = tape, tuple(faults)
+        self._tape = tape
+        self._faults = fault_room.read(faults)
+        self._calls = 0
         self._rate = pacing.rate(pace)
         self._clock = clock or time.time
         self._thoughts: dict[str, dict[str, str]] = {}
@@ -133,25 +137,44 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         return _Accepted(body, read, model, _owner(request), reported)
 
     def _message(self, request: httpx2.Request, version: str, headers: dict[str, str]) -> Answer:
+        with self._lock:
+            self._calls += 1
+            struck = [fault for fault in self._faults if fault.strikes(self._calls)]
+        for fault in struck:
+            if fault.connect:
+                raise fault.connect()
         accepted = self._accept(request, version)
-        finished = self._reply(accepted)
+        for fault in struck:
+            if fault.refuse:
+                raise fault.refuse()
+        finished = self._reply(accepted, [fault.answer for fault in struck if fault.answer])
         if accepted.sent.get("stream"):
             headers = {
                 "content-type": "text/event-stream; charset=utf-8",
                 "cache-control": "no-cache",
                 **headers,
             }
-            return Answer(200, headers, chunks=self._stream(finished))
-        if finished.cut_tool:
-            finished.message["content"][-1]["input"] = {}
-        return responses.as_json(200, finished.message, headers)
+            chunks = self._stream(finished)
+        else:
+            if finished.cut_tool:
+                finished.message["content"][-1]["input"] = {}
+            answer = responses.as_json(200, finished.message, headers)
+            if not any(fault.stream for fault in struck):
+                return answer
+            headers, chunks = answer.headers, _in_pieces(answer.content)
+        for fault in struck:
+            if fault.stream:
+                chunks = fault.stream(chunks)
+        return Answer(200, headers, chunks=chunks)
 
-    def _reply(self, accepted: _Accepted) -> Finished:
+    def _reply(self, accepted: _Accepted, changes: list[Callable[[Reply, Model], Reply]]) -> Finished:
         body, model = accepted.read, accepted.model
         with self._lock:
             scripted = self._script(accepted.sent)
             usage = self._cache.charge(body, model, owner=accepted.owner, now=self._clock())
             reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
+            for change in changes:
+                reply = change(reply, model)
             finished = replies.finish(reply, body, model, usage, seed=ids.fingerprint(accepted.sent))
             message = finished.message
             message["diagnostics"] = self._diagnostics.explain(body, model, message["id"])
@@ -166,9 +189,15 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         while len(known) > _KEPT_CALLS:
             known.pop(next(iter(known)))
 
-    def _stream(self, finished: Finished) -> Iterator[tuple[float, bytes | Exception]]:
+    def _stream(self, finished: Finished) -> Chunks:
         for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):
             yield weight / self._rate if self._rate else 0.0, events.frame(event)
+
+
+def _in_pieces(content: bytes) -> Chunks:
+    """A JSON body as faults see it: a few pieces instead of events."""
+    size = max(1, len(content) // 10)
+    return ((0.0, content[at : at + size]) for at in range(0, len(content), size))
 
 
 def _script(given: Iterable[Scripted] | Script | None) -> Script:

@@ -15,6 +15,7 @@ Place = tuple[int, int]
 """Index of a message and of a block in it."""
 
 _MOST_MESSAGES = 100_000
+_MOST_IMAGES, _MOST_IMAGES_SMALL, _SMALL_WINDOW = 600, 100, 200_000
 _STRICT_VERSION = "2026-10-21"
 _DROP = "drop_block"
 
@@ -45,6 +46,7 @@ def check(
     if len(messages) > _MOST_MESSAGES:
         raise invalid(f"messages: at most {_MOST_MESSAGES:,} messages are allowed")
     merged = list(prompt.turns(messages))
+    _images(merged, model)
     _content(messages, version)
     _system_roles(messages, model)
     _tool_pairs(merged)
@@ -70,6 +72,14 @@ def _content(messages: list[Json], version: str) -> None:
                 continue
             where = f"messages.{index}.content.{at}"
             _block(block, where, message["role"], version)
+
+
+def _images(merged: list[tuple[str, list[Placed]]], model: Model) -> None:
+    small = model.max_input_tokens is not None and model.max_input_tokens <= _SMALL_WINDOW
+    most = _MOST_IMAGES_SMALL if small else _MOST_IMAGES
+    found = sum(one["type"] == "image" for _, content in merged for _, _, one in content)
+    if found > most:
+        raise invalid(f"messages: too many images: {found} > {most}")
 
 
 def _block(block: Json, where: str, role: str, version: str) -> None:
@@ -118,6 +128,7 @@ def _tool_pairs(merged: list[tuple[str, list[Placed]]]) -> None:
     for position, (role, content) in enumerate(merged):
         if role == "assistant":
             _answered(content, merged[position + 1 :])
+            _server_tools(content, merged[position + 1 :])
         elif role == "user":
             calls = merged[position - 1][1] if position else []
             _asked(content, {one["id"] for _, _, one in calls if one["type"] == "tool_use"})
@@ -138,6 +149,18 @@ def _answered(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> No
             results.add(one["tool_use_id"])
     if missing := [call for call in calls if call not in results]:
         raise _unanswered(content[0][0], missing)
+
+
+def _server_tools(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> None:
+    """A server tool that is still running may only be followed by the results of client tools."""
+    done = {one.get("tool_use_id") for _, _, one in content}
+    running = [one for _, _, one in content if one["type"] == "server_tool_use" and one["id"] not in done]
+    if running and rest and any(one["type"] != "tool_result" for _, _, one in rest[0][1]):
+        name, tool_id = running[0]["name"], running[0]["id"]
+        raise invalid(
+            f"messages.{content[0][0]}: `{name}` tool use with id `{tool_id}` was found without a corresponding "
+            f"`{name}_tool_result` block"
+        )
 
 
 def _unanswered(index: int, calls: list[str]) -> ApiError:
