@@ -182,7 +182,7 @@ class Meter(Middleware):
                 _live.discard(outer)
                 return record
             record = Record(self.store, opening_row(request, op, simulated=self.simulated), batch_id)
-            self.store.put(dict(record.row))
+            self.store.put(dict(record.row), wait=True)
         except Exception as error:  # noqa: BLE001 - accounting must not break the user's call
             self.store.note(error)
             return None

@@ -177,6 +177,7 @@ def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produc
     )
 
 
+@cache
 def price_version() -> str:
     """The price data behind every amount, such as ``"genai-prices 0.2.3, overlay 2026-11-22"``."""
     return f"genai-prices {version('genai-prices')}, overlay {_overlay()['version']}"

@@ -15,6 +15,7 @@ from claude_nb.errors import LedgerError
 from .attempt import SESSION, cost_columns
 from .money import from_pico
 from .schema import attempts
+from .store import ABANDONED
 
 if TYPE_CHECKING:
     from .store import Store
@@ -47,7 +48,6 @@ _TOKENS = (
     "output_tokens",
 )
 _ABANDONED_AFTER = timedelta(hours=24)
-_ABANDONED = {"outcome": "aborted", "error": "the process ended while the call was open"}
 
 
 _DERIVED: dict[str, ColumnElement[Any]] = {"day": func.substr(_C.ts, 1, 10), "tag": _C.tags}
@@ -230,7 +230,9 @@ def explain_abandoned(store: "Store") -> None:
         if _is_gone(row):
             with store.transaction() as connection:
                 connection.execute(
-                    update(attempts).where(_C.id == row.id, _C.outcome == "open").values(_ABANDONED)
+                    update(attempts)
+                    .where(_C.id == row.id, _C.outcome == "open")
+                    .values(outcome="aborted", error=ABANDONED)
                 )
 
 

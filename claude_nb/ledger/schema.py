@@ -65,15 +65,16 @@ attempts = Table(
     Column("total_ms", Integer),
     Column("streamed_chars", BigInteger),
     Column("max_tokens", BigInteger),
+    Column("cost_pico", BigInteger),  # 1e-12 USD, exact for every published rate; NULL is unknown
+    Column("cost_low_pico", BigInteger),
+    Column("cost_high_pico", BigInteger),
+    Column("price_version", String),
+    # long texts last: sums then read no overflow page
     Column("prompt", Text),  # JSON: role, digest, length of each message; never its text
     Column("worst", Text),  # JSON: the usage to assume at most when nothing arrived
     Column("usage", Text),  # JSON, as the API sent it
     Column("note", Text),
     Column("error", Text),
-    Column("cost_pico", BigInteger),  # 1e-12 USD, exact for every published rate; NULL is unknown
-    Column("cost_low_pico", BigInteger),
-    Column("cost_high_pico", BigInteger),
-    Column("price_version", String),
     Index("claude_nb_attempts_ts", "ts"),
     Index("claude_nb_attempts_session", "session"),
     Index("claude_nb_attempts_conversation", "conversation"),

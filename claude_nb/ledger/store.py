@@ -24,7 +24,7 @@ from claude_nb.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Engine, Executable, Row
+    from sqlalchemy import Connection, Executable, Row
 
 ENVIRONMENT = "CLAUDE_NB_LEDGER"
 _BUSY_SECONDS = 3.0
@@ -32,6 +32,8 @@ _RETRY_AFTER_SECONDS = 15.0
 """How long a failed database is left alone, so that a run of calls is not slowed by it again and again."""
 
 OPEN = "open"
+ABANDONED = "the process ended while the call was open"
+"""Why a row is unfinished that nobody can settle any more, unless its settled twin waits in the side folder."""
 
 
 def resolve(url: str | os.PathLike[str] | None) -> str:
@@ -64,9 +66,10 @@ class Store:
         self.swallowed = 0
         self.last_error: str | None = None
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
         self._connection: Connection | None = None
-        self._pid = os.getpid()
+        self._abandoned: Connection | None = None
+        self._inode: int | None = None
+        self._statement: tuple[Any, dict[str, None]] | None = None
         self._waiting: deque[dict[str, Any]] = deque()
         self._down_until = 0.0
         self._warned = False
@@ -91,9 +94,17 @@ class Store:
 
     # ---- writing: never raises
 
-    def put(self, row: dict[str, Any]) -> None:
-        """Insert the row, or settle the open row with its id. A settled row is never changed by this."""
+    def put(self, row: dict[str, Any], *, wait: bool = False) -> None:
+        """Insert the row, or settle the open row with its id. A settled row is never changed by this.
+
+        Args:
+            row: The columns.
+            wait: Return only when the row is safe, even if another thread is at the database: for the row before
+                a request. Never from a destructor, which can run in the very thread that holds the lock.
+        """
         self._waiting.append(row)
+        if wait and self._lock.acquire(timeout=_BUSY_SECONDS):
+            self._lock.release()
         self.flush()
 
     def flush(self) -> None:
@@ -114,19 +125,30 @@ class Store:
                     self._upsert(row)
             except Exception as error:  # noqa: BLE001 - accounting must not break the user's call
                 self._down_until = time.monotonic() + _RETRY_AFTER_SECONDS
+                self._close()
                 self.note(error)
                 self._set_aside(row)
             self._waiting.popleft()
 
     def _upsert(self, row: dict[str, Any]) -> None:
+        connection = self._connected()
+        if self._statement is None:
+            self._statement = self._settling_insert()
+        statement, empty = self._statement
+        connection.execute(statement, empty | row)
+
+    def _settling_insert(self) -> tuple[Any, dict[str, None]]:
+        """Insert a row, or replace the open one with its id; and a row of nothing, to fill the columns."""
+        from sqlalchemy import or_
+
         from .schema import attempts
 
         insert = self._dialect_insert()(attempts)
-        settled = {name: insert.excluded[name] for name in row if name != "id"}
-        statement = insert.on_conflict_do_update(
-            index_elements=["id"], set_=settled, where=attempts.c.outcome == OPEN
-        )
-        self._connected().execute(statement, row)
+        names = attempts.c.keys()
+        unsettled = or_(attempts.c.outcome == OPEN, attempts.c.error == ABANDONED)
+        settled = {name: insert.excluded[name] for name in names if name != "id"}
+        statement = insert.on_conflict_do_update(index_elements=["id"], set_=settled, where=unsettled)
+        return statement, dict.fromkeys(names)
 
     def _dialect_insert(self) -> Any:
         if self.url.startswith("sqlite"):
@@ -211,26 +233,49 @@ class Store:
         """
         from sqlalchemy.exc import SQLAlchemyError
 
-        with self._lock:
-            self._write_waiting()
-            try:
-                connection = self._connected()
-                yield connection
-            except (SQLAlchemyError, OSError) as error:
-                raise LedgerError(
-                    f"The ledger ({self.label}) cannot be read: {str(error).partition(chr(10))[0]}. "
-                    "Check the file, or open another with Ledger('path.db')."
-                ) from error
-        self.flush()
+        try:
+            with self._lock:
+                self._write_waiting()
+                yield self._connected()
+        except (SQLAlchemyError, OSError) as error:
+            self._close()
+            raise LedgerError(
+                f"The ledger ({self.label}) cannot be read: {str(error).partition(chr(10))[0]}. "
+                "Check the file, or open another with Ledger('path.db')."
+            ) from error
+        finally:
+            self.flush()
 
     def _connected(self) -> "Connection":
-        if self._pid != os.getpid():  # a fork: a connection must not be shared with the parent
-            self._engine = self._connection = None
-            self._pid = os.getpid()
-        if self._connection is None:
+        if self._connection is None or self._is_replaced():
+            self._close()
             self._connection = self._opened()
+            self._inode = self._file_id()
             self._take_in()
         return self._connection
+
+    def _is_replaced(self) -> bool:
+        """Whether the file was deleted or swapped: SQLite would go on writing into what nobody sees."""
+        return self.path is not None and self._file_id() != self._inode
+
+    def _file_id(self) -> int | None:
+        try:
+            return self.path.stat().st_ino if self.path is not None else None
+        except OSError:
+            return None
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.engine is not None:
+            with suppress(Exception):
+                connection.close()
+                connection.engine.dispose()
+
+    def _after_fork(self) -> None:
+        """A child starts with no connection and a free lock: neither may be shared with the parent."""
+        self._lock = threading.Lock()
+        self._waiting.clear()
+        self._abandoned, self._connection = self._connection, None  # closing it would end the parent's locks
 
     def _opened(self) -> "Connection":
         from sqlalchemy import create_engine
@@ -241,8 +286,7 @@ class Store:
             self._create_file()
             options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_SECONDS}
             options["poolclass"] = StaticPool if self.path is None else NullPool
-        self._engine = create_engine(self.url, **options)
-        connection = self._engine.connect()
+        connection = create_engine(self.url, **options).connect()
         try:
             if self.path is not None:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
@@ -254,6 +298,8 @@ class Store:
         if not self._hooked:
             self._hooked = True
             atexit.register(self.flush)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._after_fork)
         return connection
 
     def _create_file(self) -> None:
