@@ -16,6 +16,8 @@ from markdown_it.token import Token
 
 MAX_NESTING: Final = 50
 CITATION: Final = re.compile("\u2e28([0-9]{1,4})\u2e29")
+_FRAME: Final = "margin:0 0 1em;padding:8px 12px;border-radius:6px;background:rgba(128,128,128,.1)"
+_CODE: Final = "display:block;overflow-x:auto;white-space:pre;background:none"
 _SAFE_HREF: Final = re.compile(r"https?://|mailto:|#", re.IGNORECASE)
 
 
@@ -39,8 +41,14 @@ def render(source: str, urls: Sequence[str] = ()) -> str:
     env = {"urls": urls}
     tokens = _MARKDOWN.parse(source, env)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the parser drops what is nested deeper
-        return f"<pre><code>{escape(source)}</code></pre>\n"
+        return code(source)
     return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env))
+
+
+def code(source: str, language: str = "") -> str:
+    """A code block."""
+    named = _attribute("class", language and f"language-{language}")
+    return f'<pre style="{_FRAME}"><code{named} style="{_CODE}">{escape(source, quote=False)}</code></pre>\n'
 
 
 def _attribute(name: str, value: str) -> str:
@@ -67,6 +75,19 @@ class _SafeHTML(RendererHTML):
 
         return CITATION.sub(cite, escape(tokens[idx].content, quote=False))
 
+    def fence(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        language = (tokens[idx].info.split() or [""])[0]
+        return code(tokens[idx].content, language)
+
+    def code_block(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        return code(tokens[idx].content)
+
+    def table_open(self, *_: Any) -> str:
+        return '<div style="overflow-x:auto"><table style="margin-left:0">\n'
+
+    def table_close(self, *_: Any) -> str:
+        return "</table></div>\n"
+
     def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
         token = tokens[idx]
         title = _attribute("title", str(token.attrGet("title") or ""))
@@ -75,7 +96,9 @@ class _SafeHTML(RendererHTML):
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         token = tokens[idx]
         alt = self.renderInlineAsText(token.children, options, env) if token.children else ""
-        return link(str(token.attrGet("src") or ""), escape(alt or "image", quote=False))
+        shown = escape(alt or "image", quote=False)
+        inside_link = sum(before.nesting for before in tokens[:idx] if before.tag == "a") > 0
+        return shown if inside_link else link(str(token.attrGet("src") or ""), shown)
 
 
 _MARKDOWN: Final = MarkdownIt(

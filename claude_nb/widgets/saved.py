@@ -11,24 +11,28 @@ from html import escape
 from typing import Any, Final
 
 from .markdown import citation_mark, link, render
-from .stream import Chip, State, encodable
+from .wire import Chip, State, encodable
 
 Block = Mapping[str, Any]
 
-_MUTED: Final = "color:var(--jp-ui-font-color2,#767676)"
-_LINE: Final = "var(--jp-border-color2,rgba(128,128,128,.4))"
+_ROOT: Final = (
+    "--m:var(--jp-ui-font-color2,color-mix(in srgb,currentColor 65%,transparent));"
+    "--l:var(--jp-border-color2,rgba(128,128,128,.4));--s:var(--jp-ui-font-size1,13px)"
+)
+_MUTED: Final = "color:var(--m)"
 _TONES: Final = {
     "ok": "color:var(--jp-success-color1,#2e8b57)",
     "muted": _MUTED,
     "warn": "color:var(--jp-warn-color1,#c77700)",
     "bad": "color:var(--jp-error-color1,#d9363e)",
 }
-_SMALL: Final = "font-size:var(--jp-ui-font-size1,13px)"
-_ASIDE: Final = f"margin:0 0 .75em;padding:0 0 0 12px;border-left:2px solid {_LINE};{_SMALL};{_MUTED}"
-_CARD: Final = f"margin:0 0 .75em;padding:4px 12px;border:1px solid {_LINE};border-radius:6px;{_SMALL}"
+_SMALL: Final = "font-size:var(--s)"
+_ASIDE: Final = f"margin:0 0 .75em;padding:0 0 0 12px;border-left:2px solid var(--l);{_SMALL};{_MUTED}"
+_CARD: Final = f"margin:0 0 .75em;padding:4px 12px;border:1px solid var(--l);border-radius:6px;{_SMALL}"
 _CAPPED: Final = "max-height:16em;overflow:auto;margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere"
 _BAR: Final = f"margin:.75em 0 .25em;{_SMALL};{_MUTED}"
 _PILL: Final = "border:1px solid;border-radius:9px;padding:0 7px"
+_LEXEME: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s"]', re.DOTALL)
 _OPEN_LINES: Final = 20
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -55,7 +59,7 @@ def static_bundle(blocks: Sequence[Block], footer: Sequence[Chip], *, state: Sta
     plain = [*_plain(blocks), ended, " · ".join(chip["text"] for chip in footer)]
     return {
         # The classes keep MathJax away: "$5 and $6" is money.
-        "text/html": f'<div class="claude-nb tex2jax_ignore mathjax_ignore">\n{html}</div>',
+        "text/html": f'<div class="claude-nb tex2jax_ignore mathjax_ignore" style="{_ROOT}">\n{html}</div>',
         "text/plain": _CONTROL.sub("\ufffd", "\n\n".join(part.strip("\n") for part in plain if part.strip())),
     }
 
@@ -163,8 +167,26 @@ def describe(block: Block) -> tuple[str, str, str]:
 def _input(block: Block) -> str:
     value = block.get("input")
     if value is None:
-        return str(block.get("text") or "")
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        value = str(block.get("text") or "")
+    if not isinstance(value, str):
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    return indent_json(value) or ("{}" if block.get("done", True) else "")
+
+
+def indent_json(text: str) -> str:
+    """JSON with an indent of two, also when it is cut short; every literal stays as it is written."""
+    lines, depth, opened = [""], 0, False
+    for lexeme in _LEXEME.findall(text):
+        if lexeme in "}]":
+            depth = max(0, depth - 1)
+            lines += [] if opened else ["  " * depth]
+        elif opened:
+            lines.append("  " * depth)
+        lines[-1] += ": " if lexeme == ":" else lexeme
+        opened = lexeme in "{["
+        depth += opened
+        lines += ["  " * depth] if lexeme == "," else []
+    return "\n".join(lines)
 
 
 def _result(block: Block) -> str:

@@ -1,132 +1,21 @@
-"""The live view of one turn: the kernel sends numbered deltas, the page draws them.
-
-A message to the page is ``{"q": n, "ops": [op, ...]}``, or ``{"q": n, "snapshot": {...}}`` which replaces
-everything. The operations:
-
-    ["open", index, type, info]    a content block begins; info is a small dict (name, id, result, ...)
-    ["add", index, text]           more text, thinking or tool-input JSON for that block
-    ["cite", index, {title, url}]  a source of that text block
-    ["close", index]               the block is complete
-    ["state", {phase, text}]       what is going on, see PHASES
-    ["footer", [chip, ...]]        how it ended: {kind, text, title, tone}
-
-The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "stop"}`` when Stop was pressed.
-"""
+"""The live view of one turn: the kernel sends numbered deltas, the page draws them. ``wire`` has the messages."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
+
+from .wire import Chip, Op, Outbox, Page, Phase, State, encodable
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
 
-Op: TypeAlias = list[Any]
-Phase: TypeAlias = Literal[
-    "connecting", "waiting", "thinking", "writing", "calling", "retrying", "done", "interrupted", "failed"
-]
+__all__ = ["Chip", "Op", "Outbox", "Phase", "State", "StreamView"]
 
-FLUSH_SECONDS: Final = 0.05
 _STATIC: Final = Path(__file__).parent / "static"
-
-
-class State(TypedDict):
-    """What is going on, in one word for the page and one line for the reader."""
-
-    phase: Phase
-    text: str
-
-
-class Chip(TypedDict):
-    """One fact of the footer; ``title`` is its tooltip and may be empty."""
-
-    kind: Literal["badge", "stop", "tokens", "price", "time", "note", "error"]
-    text: str
-    title: str
-    tone: Literal["ok", "muted", "warn", "bad"]
-
-
-class Outbox:
-    """Collects operations and hands them on a few times a second, so that a fast stream stays cheap to show.
-
-    Consecutive text for one block becomes one operation. Nothing waits longer than ``every``: a timer sends
-    what no later operation has sent. Safe to use from several threads.
-
-    Args:
-        send: Receives the collected operations, usually ``StreamView.push``.
-        every: Shortest time between two sends, in seconds.
-        clock: Seconds that only go up.
-
-    Example:
-        outbox = Outbox(view.push)
-        outbox.put(["open", 0, "text", {}])
-        outbox.add(0, "Hello")
-        outbox.flush()
-    """
-
-    def __init__(
-        self,
-        send: Callable[[list[Op]], None],
-        *,
-        every: float = FLUSH_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._send = send
-        self._every = every
-        self._clock = clock
-        self._lock = threading.RLock()
-        self._ops: list[Op] = []
-        self._adding: tuple[int, list[str]] | None = None
-        self._due = clock()
-        self._timer: threading.Timer | None = None
-
-    def add(self, index: int, text: str) -> None:
-        """Append text to block ``index``."""
-        with self._lock:
-            if self._adding is not None and self._adding[0] == index:
-                self._adding[1].append(text)
-            else:
-                self._settle()
-                self._adding = (index, [text])
-            self._flush_if_due()
-
-    def put(self, op: Op) -> None:
-        """Queue any other operation, in order."""
-        with self._lock:
-            self._settle()
-            self._ops.append(op)
-            self._flush_if_due()
-
-    def flush(self) -> None:
-        """Send everything collected so far, now."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._settle()
-            ops, self._ops = self._ops, []
-            self._due = self._clock() + self._every
-            if ops:
-                self._send(ops)
-
-    def _settle(self) -> None:
-        if self._adding is not None:
-            index, parts = self._adding
-            self._ops.append(["add", index, "".join(parts)])
-            self._adding = None
-
-    def _flush_if_due(self) -> None:
-        wait = self._due - self._clock()
-        if wait <= 0:
-            self.flush()
-        elif self._timer is None:
-            self._timer = threading.Timer(wait, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
 
 
 class StreamView(anywidget.AnyWidget):
@@ -215,61 +104,3 @@ class StreamView(anywidget.AnyWidget):
         # that is the busy main shell, and Stop would arrive after the end. Without this mark it is at once.
         with suppress(AttributeError):
             del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way
-
-
-def encodable(value: Any) -> Any:
-    """The same JSON value, with halves of characters replaced: a stray one cannot be sent, and ends the turn."""
-    match value:
-        case str():
-            return (
-                value
-                if value.isascii()
-                else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            )
-        case list():
-            return [encodable(item) for item in value]
-        case dict():
-            return {key: encodable(item) for key, item in value.items()}
-    return value
-
-
-class Page:
-    """What the page shows, folded from the operations sent to it."""
-
-    def __init__(self) -> None:
-        self._blocks: dict[int, dict[str, Any]] = {}
-        self._state: State | None = None
-        self._footer: list[Chip] = []
-
-    def fold(self, ops: list[Op]) -> None:
-        """Apply operations in order."""
-        for op in ops:
-            match op:
-                case ["open", index, kind, info]:
-                    self._blocks[index] = {
-                        "index": index,
-                        "type": kind,
-                        "info": info,
-                        "text": [],
-                        "cites": [],
-                        "closed": False,
-                    }
-                case ["add", index, text]:
-                    self._blocks[index]["text"].append(text)
-                case ["cite", index, source]:
-                    self._blocks[index]["cites"].append(source)
-                case ["close", index]:
-                    self._blocks[index]["closed"] = True
-                case ["state", state]:
-                    self._state = state
-                case ["footer", chips]:
-                    self._footer = chips
-                case _:
-                    raise ValueError(
-                        f"not an operation of the stream view: {op!r}. See claude_nb.widgets.stream."
-                    )
-
-    def snapshot(self) -> dict[str, Any]:
-        """Everything, as one JSON value."""
-        blocks = [{**block, "text": "".join(block["text"])} for block in self._blocks.values()]
-        return {"blocks": blocks, "state": self._state, "footer": self._footer}

@@ -76,6 +76,7 @@ export class Builder {
       case "code_block":
         return this.#code(token, entry);
       case "image": {
+        if (entry.frame.element.closest("a")) return this.#doc.createTextNode(altText(token));
         const anchor = this.#doc.createElement("a");
         setHref(anchor, token.attrGet("src"));
         anchor.append(altText(token));
@@ -104,14 +105,13 @@ export class Builder {
   }
 
   #code(token, entry) {
-    const [frame, pre, code] = ["div", "pre", "code"].map((tag) => this.#doc.createElement(tag));
+    const [pre, code] = ["pre", "code"].map((tag) => this.#doc.createElement(tag));
     const language = token.info.trim().split(/\s+/)[0];
     if (language) code.className = `language-${language}`;
     code.append((entry.text = this.#doc.createTextNode(token.content)));
-    pre.append(code);
-    frame.className = "cnb-code";
-    frame.append(pre, copyButton(this.#doc));
-    return frame;
+    pre.className = "cnb-code";
+    pre.append(code, copyButton(this.#doc));
+    return pre;
   }
 
   #citation(number) {
