@@ -53,18 +53,28 @@ def page(query: Query) -> Json:
     for stage in stages:
         if stage not in _LIFECYCLES:
             raise invalid("lifecycle: Input should be 'active', 'deprecated' or 'retired'")
-    rows = [describe(model) for model in models.known(*stages)]  # type: ignore[arg-type]  # checked above
+    return paged([describe(model) for model in models.known(*stages)], query)  # type: ignore[arg-type]  # checked above
+
+
+def paged(rows: list[Json], query: Query) -> Json:
+    """One page of a list of objects with ids, by cursor.
+
+    Args:
+        rows: All objects, in order.
+        query: ``limit``, ``after_id``, ``before_id``, each a list.
+
+    Raises:
+        ApiError: 400 when a parameter has no meaning.
+    """
     limit = _limit(query)
     ids = [row["id"] for row in rows]
-    start, stop = 0, len(rows)
+    start, stop = 0, limit
     if "after_id" in query:
         start = _position(ids, query["after_id"][0]) + 1
         stop = start + limit
     elif "before_id" in query:
         stop = _position(ids, query["before_id"][0])
         start = max(0, stop - limit)
-    else:
-        stop = limit
     chosen = rows[start:stop]
     return {
         "data": chosen,
@@ -134,5 +144,5 @@ def _limit(query: Query) -> int:
 
 def _position(ids: list[str], cursor: str) -> int:
     if cursor not in ids:
-        raise invalid(f"cursor: {cursor} is not a model of this list")
+        raise invalid(f"cursor: {cursor} is not in this list")
     return ids.index(cursor)

@@ -43,8 +43,8 @@ def events(message: Json, *, truncated_block: bool = False) -> Iterator[Event]:
         if index == 0:
             yield _PING, 0.0
         for delta in _deltas(block):
-            weight = _weight(delta, thinking if block.get("thinking") == "" else 0)
-            yield {"type": "content_block_delta", "index": index, "delta": delta}, weight
+            share = weight(delta, thinking if block.get("thinking") == "" else 0)
+            yield {"type": "content_block_delta", "index": index, "delta": delta}, share
         if not (truncated_block and index == len(content) - 1):
             yield {"type": "content_block_stop", "index": index}, 0.0
     usage = {name: value for name, value in message["usage"].items() if name not in _START_ONLY}
@@ -115,7 +115,8 @@ def _streams_input(block: Json) -> bool:
     return False
 
 
-def _weight(delta: Json, hidden: int) -> float:
+def weight(delta: Json, hidden: int = 0) -> float:
+    """The output tokens a delta stands for, about; ``hidden`` is thinking that is not shown."""
     if delta["type"] == "signature_delta":
         return float(hidden)  # thinking that is not shown is waited for
     text = delta.get("text") or delta.get("thinking") or delta.get("partial_json") or ""

@@ -50,6 +50,12 @@ class Finished:
     message: Json
     cut_tool: bool = False
 
+    def whole(self) -> Json:
+        """The message for a response that is not streamed."""
+        if self.cut_tool:
+            self.message["content"][-1]["input"] = {}
+        return self.message
+
 
 def read(given: Scripted) -> Reply:
     """Understand a reply given in Python.

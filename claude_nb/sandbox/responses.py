@@ -51,6 +51,21 @@ def as_json(status: int, body: Json, headers: dict[str, str]) -> Answer:
     return Answer(status, {"content-type": "application/json", **headers}, content)
 
 
+def as_lines(rows: list[Json], headers: dict[str, str]) -> Answer:
+    """A response of JSON lines."""
+    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows]
+    content = "".join(lines).encode(errors="surrogatepass")
+    return Answer(200, {"content-type": "application/x-jsonl", **headers}, content)
+
+
+def in_pieces(answer: Answer) -> Chunks:
+    """The body of any response piece by piece, so that faults can disturb it."""
+    if answer.chunks is not None:
+        return answer.chunks
+    size = max(1, len(answer.content) // 10)
+    return ((0.0, answer.content[at : at + size]) for at in range(0, len(answer.content), size))
+
+
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A streamed body for sync and async clients. Closing it stops it, also from another thread."""
 

@@ -73,6 +73,8 @@ def check(
         The request as the model reads it, and what was left out, as ``input_transformations`` lists it.
     """
     _thread(body)
+    if batch:
+        _batch(body)
     _max_tokens(body, model, batch=batch)
     _sampling(body, model)
     _thinking(body, model)
@@ -113,6 +115,12 @@ def _without(body: Json, dropped: Mapping[turns.Place, str]) -> Json:
 def _thread(body: Json) -> None:
     if body.get("thread"):
         raise invalid("The sandbox keeps no message threads.", "thread_unsupported_request")
+
+
+def _batch(body: Json) -> None:
+    for name in ("stream", "speed"):
+        if body.get(name):
+            raise invalid(f"{name}: is not supported in batches")
 
 
 def _max_tokens(body: Json, model: Model, *, batch: bool) -> None:

@@ -1,11 +1,10 @@
 """The sandbox itself: a transport under the official client."""
 
-import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,37 +12,28 @@ import httpx2
 
 from claude_nb.models import Model
 
-from . import catalog, events, ids, invent, pacing, prompt, replies, responses, rules, sealing, thinking
+from . import catalog, events, ids, intake, invent, pacing, prompt, replay, replies, responses, thinking
 from . import faults as fault_room
-from .apierror import ApiError, invalid
+from .apierror import ApiError
+from .batches import Batches
 from .cache import PromptCache
 from .diagnostics import Diagnostics
 from .faults import Fault
+from .intake import Accepted, Caller
 from .replies import Finished, Json, Reply, Script, Scripted
 from .responses import Answer, Chunks
+from .tape import TAPE_HEADER, Entry, Tape
 
 _KEPT_REQUESTS = 1_000
 _KEPT_CALLS = 1_000
-_LARGEST_BODY = 32 * 1024 * 1024
-_BINDING_BETA = "thinking-binding-controls-2026-08-01"
-
-
-@dataclass(frozen=True, slots=True)
-class _Accepted:
-    """A request that broke no rule: as sent, and as the model reads it, without the thinking it cannot read."""
-
-    sent: Json
-    read: Json
-    model: Model
-    owner: str
-    left_out: list[Json] | None
+_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
 
 class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     """An offline Messages API for the official client, sync or async.
 
     Args:
-        tape: Path of a recording to replay.
+        tape: Path of a recording to replay, see :mod:`claude_nb.sandbox.tape`.
         replies: What to answer, in order, or a function of the request body. A reply is a ``str``, a list of
             content blocks, or a dict with ``content`` and optionally ``stop_reason``, ``stop_sequence``,
             ``stop_details``, ``usage``, ``container``. When the list is used up, or the function returns
@@ -54,6 +44,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
 
     Attributes:
         requests: The request bodies seen, oldest first; the last 1,000 are kept.
+        misses: For each request that the tape did not know, how the nearest entry differs.
 
     Example:
         >>> import anthropic
@@ -65,7 +56,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        tape: str | None = None,
+        tape: str | Path | None = None,
         replies: Iterable[Scripted] | Script | None = None,
         faults: Iterable[Fault | str] = (),
         pace: float | str = 0,
@@ -73,13 +64,15 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     ) -> None:
         self.requests: deque[Json] = deque(maxlen=_KEPT_REQUESTS)
         self._script = _script(replies)
-        self._tape = tape
+        self._tape = Tape(tape) if tape is not None else None
+        self.misses: deque[str] = deque(maxlen=_KEPT_REQUESTS)
         self._faults = fault_room.read(faults)
         self._calls = 0
-        self._rate = pacing.rate(pace)
+        self._pace = pacing.read(pace)
         self._clock = clock or time.time
         self._thoughts: dict[str, dict[str, str]] = {}
         self._cache = PromptCache()
+        self._batches: dict[str, Batches] = {}
         self._diagnostics = Diagnostics()
         self._lock = threading.Lock()
 
@@ -100,79 +93,93 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         request_id = ids.mint("req", request.method, request.url.path, request.content.hex())
         headers = responses.headers(request_id, self._clock())
         try:
-            return self._route(request, headers)
+            return self._route(request, intake.identify(request), headers)
         except ApiError as error:
             return responses.as_json(error.status, error.body(request_id), headers | error.headers)
 
-    def _route(self, request: httpx2.Request, headers: dict[str, str]) -> Answer:
-        version = _authenticate(request)
-        path = request.url.path.rstrip("/")
-        path = path[path.find("/v1/") :]
-        match request.method, path.split("/")[2:]:
+    def _route(self, request: httpx2.Request, caller: Caller, headers: dict[str, str]) -> Answer:
+        struck = self._struck(request)
+        entry = self._taped(request)
+        if entry and entry.reply is None:
+            return _disturbed(replay.answer(entry, self._pace, headers), struck)
+        path = request.url.path
+        match request.method, path[path.find("/v1/") :].rstrip("/").split("/")[2:]:
             case "POST", ["messages"]:
-                return self._message(request, version, headers)
+                return self._message(request, caller, headers, struck, entry)
             case "POST", ["messages", "count_tokens"]:
-                accepted = self._accept(request, version, counting=True)
+                accepted = self._accept(intake.parse(request), caller, counting=True)
                 size = prompt.count(accepted.read, accepted.model)
                 return responses.as_json(200, {"input_tokens": size}, headers)
+            case _, ["messages", "batches", *rest]:
+                return self._batch(request, caller, headers, rest)
             case "GET", ["models"]:
-                query = parse_qs(request.url.query.decode())
-                return responses.as_json(200, catalog.page(query), headers)
+                return responses.as_json(200, catalog.page(_query(request)), headers)
             case "GET", ["models", model_id]:
                 return responses.as_json(200, catalog.retrieve(model_id), headers)
         raise ApiError(404, "Not found")
 
-    def _accept(self, request: httpx2.Request, version: str, *, counting: bool = False) -> _Accepted:
-        """Apply every rule, in the order of the API: model, shape, meaning."""
-        body = _parse(request)
-        if isinstance(body, dict) and "model" in body:
-            model = catalog.require(body["model"])
-        betas = frozenset(filter(None, request.headers.get("anthropic-beta", "").replace(" ", "").split(",")))
-        rules.check_shape(body, version=version, betas=betas, counting=counting)
-        with self._lock:
-            self.requests.append(body)
-            thoughts = dict(self._thoughts.get(model.id, {}))
-        read, left_out = rules.check(body, model, version=version, thoughts=thoughts)
-        reported = left_out if _BINDING_BETA in betas else None
-        return _Accepted(body, read, model, _owner(request), reported)
-
-    def _message(self, request: httpx2.Request, version: str, headers: dict[str, str]) -> Answer:
+    def _struck(self, request: httpx2.Request) -> list[Fault]:
+        """The faults of this call; a broken connection breaks here."""
+        if request.method != "POST" or not request.url.path.endswith("/messages"):
+            return []
         with self._lock:
             self._calls += 1
             struck = [fault for fault in self._faults if fault.strikes(self._calls)]
         for fault in struck:
             if fault.connect:
                 raise fault.connect()
-        accepted = self._accept(request, version)
+        return struck
+
+    def _taped(self, request: httpx2.Request) -> Entry | None:
+        if self._tape is None:
+            return None
+        body = intake.parse(request) if request.content else {}
+        with self._lock:
+            return self._tape.find(request.method, request.url.raw_path.decode(), body)
+
+    def _accept(self, body: Any, caller: Caller, *, counting: bool = False, batch: bool = False) -> Accepted:
+        model = intake.model_of(body)
+        with self._lock:
+            if isinstance(body, dict):
+                self.requests.append(body)
+            thoughts = dict(self._thoughts.get(model.id, {})) if model else {}
+        return intake.accept(body, caller, thoughts=thoughts, counting=counting, batch=batch)
+
+    def _message(
+        self,
+        request: httpx2.Request,
+        caller: Caller,
+        headers: dict[str, str],
+        struck: list[Fault],
+        entry: Entry | None,
+    ) -> Answer:
+        accepted = self._accept(intake.parse(request), caller)
         for fault in struck:
             if fault.refuse:
                 raise fault.refuse()
-        finished = self._reply(accepted, [fault.answer for fault in struck if fault.answer])
-        if accepted.sent.get("stream"):
-            headers = {
-                "content-type": "text/event-stream; charset=utf-8",
-                "cache-control": "no-cache",
-                **headers,
-            }
-            chunks = self._stream(finished)
-        else:
-            if finished.cut_tool:
-                finished.message["content"][-1]["input"] = {}
-            answer = responses.as_json(200, finished.message, headers)
-            if not any(fault.stream for fault in struck):
-                return answer
-            headers, chunks = answer.headers, _in_pieces(answer.content)
-        for fault in struck:
-            if fault.stream:
-                chunks = fault.stream(chunks)
-        return Answer(200, headers, chunks=chunks)
+        note = None
+        if self._tape is not None:
+            headers = headers | {TAPE_HEADER: "replay" if entry else "miss"}
+            if entry is None:
+                note = self._tape.nearest(request.method, request.url.raw_path.decode(), accepted.sent)
+                self.misses.append(note)
+        changes = [fault.answer for fault in struck if fault.answer]
+        finished = self._reply(accepted, changes, entry.reply if entry else None, note)
+        return _disturbed(self._sent(finished, headers, stream=bool(accepted.sent.get("stream"))), struck)
 
-    def _reply(self, accepted: _Accepted, changes: list[Callable[[Reply, Model], Reply]]) -> Finished:
+    def _reply(
+        self,
+        accepted: Accepted,
+        changes: Iterable[Callable[[Reply, Model], Reply]] = (),
+        taped: Scripted | None = None,
+        note: str | None = None,
+    ) -> Finished:
+        """The reply: from the tape, else from the script, else invented."""
         body, model = accepted.read, accepted.model
         with self._lock:
-            scripted = self._script(accepted.sent)
+            given = self._script(accepted.sent) if taped is None else taped
             usage = self._cache.charge(body, model, owner=accepted.owner, now=self._clock())
-            reply = Reply(invent.content(body, model)) if scripted is None else replies.read(scripted)
+            reply = Reply(invent.content(body, model, note=note)) if given is None else replies.read(given)
             for change in changes:
                 reply = change(reply, model)
             finished = replies.finish(reply, body, model, usage, seed=ids.fingerprint(accepted.sent))
@@ -189,15 +196,58 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         while len(known) > _KEPT_CALLS:
             known.pop(next(iter(known)))
 
-    def _stream(self, finished: Finished) -> Chunks:
+    def _sent(self, finished: Finished, headers: dict[str, str], *, stream: bool) -> Answer:
+        if stream:
+            return Answer(200, _STREAM | headers, chunks=self._chunks(finished))
+        return responses.as_json(200, finished.whole(), headers)
+
+    def _chunks(self, finished: Finished) -> Chunks:
         for event, weight in events.events(finished.message, truncated_block=finished.cut_tool):
-            yield weight / self._rate if self._rate else 0.0, events.frame(event)
+            yield self._pace.wait(weight), events.frame(event)
+
+    def _batch(
+        self, request: httpx2.Request, caller: Caller, headers: dict[str, str], rest: list[str]
+    ) -> Answer:
+        def item(params: Json) -> Json:
+            try:
+                message = self._reply(self._accept(params, caller, batch=True)).whole()
+            except ApiError as error:
+                return {"type": "errored", "error": error.body(headers["request-id"])}
+            message["usage"]["service_tier"] = "batch"
+            return {"type": "succeeded", "message": message}
+
+        batches = self._batches.setdefault(caller.owner, Batches())
+        now, url = self._clock(), f"{request.url.scheme}://{request.url.netloc.decode()}"
+        match request.method, rest:
+            case "POST", []:
+                answer = batches.create(intake.parse(request), now=now, url=url)
+            case "GET", []:
+                answer = batches.page(_query(request), url=url)
+            case "GET", [batch_id]:
+                answer = batches.retrieve(batch_id, item, now=now, url=url)
+            case "POST", [batch_id, "cancel"]:
+                answer = batches.cancel(batch_id, now=now, url=url)
+            case "DELETE", [batch_id]:
+                answer = batches.delete(batch_id)
+            case "GET", [batch_id, "results"]:
+                return responses.as_lines(batches.results(batch_id), headers)
+            case _:
+                raise ApiError(404, "Not found")
+        return responses.as_json(200, answer, headers)
 
 
-def _in_pieces(content: bytes) -> Chunks:
-    """A JSON body as faults see it: a few pieces instead of events."""
-    size = max(1, len(content) // 10)
-    return ((0.0, content[at : at + size]) for at in range(0, len(content), size))
+def _query(request: httpx2.Request) -> catalog.Query:
+    return parse_qs(request.url.query.decode())
+
+
+def _disturbed(answer: Answer, struck: list[Fault]) -> Answer:
+    disturb = [fault.stream for fault in struck if fault.stream]
+    if not disturb:
+        return answer
+    chunks = responses.in_pieces(answer)
+    for stream in disturb:
+        chunks = stream(chunks)
+    return Answer(answer.status, answer.headers, chunks=chunks)
 
 
 def _script(given: Iterable[Scripted] | Script | None) -> Script:
@@ -207,34 +257,3 @@ def _script(given: Iterable[Scripted] | Script | None) -> Script:
         return given
     queue = iter(list(given))
     return lambda _: next(queue, None)
-
-
-def _key(request: httpx2.Request) -> str:
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer").strip()
-    return str(request.headers.get("x-api-key", "").strip() or bearer)
-
-
-def _owner(request: httpx2.Request) -> str:
-    """Whose cache it is; a digest, so that no key is kept."""
-    return sealing.digest(_key(request))
-
-
-def _authenticate(request: httpx2.Request) -> str:
-    """Check that there is a key and return the API version, as the API does before it reads the body."""
-    if not _key(request):
-        raise ApiError(401, "x-api-key header is required")
-    version: str | None = request.headers.get("anthropic-version")
-    if not version:
-        raise invalid("anthropic-version: header is required")
-    if version not in rules.VERSIONS:
-        raise invalid(f'anthropic-version: "{version}" is not a valid version')
-    return version
-
-
-def _parse(request: httpx2.Request) -> Any:
-    if len(request.content) > _LARGEST_BODY:
-        raise ApiError(413, "Request exceeds the maximum size")
-    try:
-        return json.loads(request.content)
-    except ValueError as error:
-        raise invalid("The request body is not valid JSON") from error
