@@ -206,7 +206,7 @@ def frame(store: "Store", only: Mapping[str, str]) -> pd.DataFrame:
         money | dict.fromkeys(whole, "Int64") | dict.fromkeys(["stream", "simulated", "usage_final"], "bool")
     )
     table["ts"] = pd.to_datetime(table["ts"], format="ISO8601", utc=True)
-    table["tags"] = [tuple(json.loads(tags)) if tags else () for tags in table["tags"]]
+    table["tags"] = [tuple(json.loads(tags)) if isinstance(tags, str) else () for tags in table["tags"]]
     written = table[["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]]
     table["cache_creation_input_tokens"] = written.sum(axis=1, min_count=1).astype("Int64")
     return _in_order(table)
