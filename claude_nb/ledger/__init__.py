@@ -9,6 +9,7 @@ The way of a call: ``meter`` (the SDK middleware) reads it with ``wire``, ``atte
 help of ``prices`` and ``labels``, ``store`` keeps it, ``questions`` asks the database, ``ledger`` shows the answers.
 """
 
+from .budget import Budget, BudgetExceeded
 from .labels import label
 from .ledger import TOKEN_CLASSES, Health, Ledger, Total
 from .money import format_usd
@@ -16,6 +17,8 @@ from .prices import cost_interval, price_usage, price_version, worst_usage
 
 __all__ = [
     "TOKEN_CLASSES",
+    "Budget",
+    "BudgetExceeded",
     "Health",
     "Ledger",
     "Total",

@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 from anthropic import APIConnectionError, Middleware
 
+from claude_nb.errors import LedgerError
 from claude_nb.models import SANDBOX_HEADER
 
 from .attempt import (
@@ -27,6 +29,8 @@ from .attempt import (
     provider_of,
     settle,
 )
+from .budget import BudgetExceeded, admit, stop_text
+from .prices import price_usage
 from .wire import LineParser, Parser, Seen, inflated, parser_for
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+_CHARS_PER_TOKEN = 2
+"""So few that the count of tokens is rather too high: a stream is stopped early, not late."""
 _outer: ContextVar[dict["Store", "Record"] | None] = ContextVar("claude_nb_outer_meters", default=None)
 _live: "weakref.WeakSet[Record]" = weakref.WeakSet()
 
@@ -52,6 +58,7 @@ class Record:
         self.started = time.perf_counter()
         self.settled = False
         self.taken_over = False
+        self.allowance: Decimal | None = None
         _live.add(self)
 
     def feed(self, data: bytes) -> None:
@@ -65,6 +72,20 @@ class Record:
             except Exception as error:  # noqa: BLE001 - accounting must not break the user's stream
                 self.parser = None
                 self.store.note(error)
+
+    def check(self) -> None:
+        """Stop a stream that has used up what its budget had left.
+
+        Raises:
+            BudgetExceeded: It has, by the usage it reported or the characters it sent.
+        """
+        if self.allowance is None or self.settled:
+            return
+        seen = self.seen
+        produced = max((seen.usage or {}).get("output_tokens") or 0, seen.chars // _CHARS_PER_TOKEN)
+        cost = price_usage(self.row["model"] or "", {**(seen.usage or {}), "output_tokens": produced})
+        if cost is not None and cost >= self.allowance:
+            raise BudgetExceeded(stop_text(self.allowance), cost=cost, left=Decimal(0))
 
     def finish(self, how: str, error: BaseException | None = None) -> None:
         """The body ended: ``read``, ``closed`` by the caller, or ``failed``. The first call decides."""
@@ -117,12 +138,9 @@ def _settle_open_streams() -> None:
 class Meter(Middleware):
     """Records each attempt in a ledger's store. The same object serves sync and async clients."""
 
-    def __init__(
-        self, store: "Store", *, simulated: bool, guard: Callable[[Any, Record], None] | None = None
-    ) -> None:
+    def __init__(self, store: "Store", *, simulated: bool) -> None:
         self.store = store
         self.simulated = simulated
-        self._guard = guard
 
     def __repr__(self) -> str:
         return f"<claude_nb meter, ledger: {self.store.label}>"
@@ -182,11 +200,27 @@ class Meter(Middleware):
                 _live.discard(outer)
                 return record
             record = Record(self.store, opening_row(request, op, simulated=self.simulated), batch_id)
-            self.store.put(dict(record.row), wait=True)
+            if self.store.budgets and op == "messages":
+                self._admit(record)
+            else:
+                self.store.put(dict(record.row), wait=True)
+        except LedgerError:
+            if self.store.budgets:  # a budget that cannot be checked, or that says no, must stop the call
+                raise
+            return None
         except Exception as error:  # noqa: BLE001 - accounting must not break the user's call
             self.store.note(error)
             return None
         return record
+
+    def _admit(self, record: Record) -> None:
+        """Reserve what the call can cost; a budget without room for it raises."""
+        try:
+            record.allowance = admit(self.store, record.row).allowance
+        except BaseException:
+            record.settled = True
+            _live.discard(record)
+            raise
 
     def _failed(self, record: Record, error: BaseException) -> None:
         """No response: never sent (costs nothing), or sent and unanswered (may have been billed)."""
@@ -291,6 +325,7 @@ class _Tee(httpx2.SyncByteStream):
             for chunk in self._body:
                 record.feed(chunk)
                 yield chunk
+                record.check()
             record.finish("read")
         except GeneratorExit:
             record.finish("closed")
@@ -326,6 +361,7 @@ class _AsyncTee(httpx2.AsyncByteStream):
             async for chunk in chunks:
                 record.feed(chunk)
                 yield chunk
+                record.check()
             record.finish("read")
         except GeneratorExit:
             record.finish("closed")

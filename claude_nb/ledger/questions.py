@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 _C = attempts.c
-_BILLABLE = _C.op.in_(("messages", "batch_item"))
+_BILLABLE = and_(_C.op.in_(("messages", "batch_item")), _C.outcome != "budget_refused")
 _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
 _KEYS = (

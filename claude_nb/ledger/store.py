@@ -31,6 +31,9 @@ _BUSY_SECONDS = 3.0
 _RETRY_AFTER_SECONDS = 15.0
 """How long a failed database is left alone, so that a run of calls is not slowed by it again and again."""
 
+_ADVISORY_LOCK = 0x636C61756465
+"""The number by which processes on PostgreSQL agree to take turns."""
+
 OPEN = "open"
 ABANDONED = "the process ended while the call was open"
 """Why a row is unfinished that nobody can settle any more, unless its settled twin waits in the side folder."""
@@ -65,6 +68,7 @@ class Store:
         self.url = url
         self.swallowed = 0
         self.last_error: str | None = None
+        self.budgets: list[Any] = []  # of budget.Budget, which stands above this room
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._abandoned: Connection | None = None
@@ -131,7 +135,10 @@ class Store:
             self._waiting.popleft()
 
     def _upsert(self, row: dict[str, Any]) -> None:
-        connection = self._connected()
+        self.write(self._connected(), row)
+
+    def write(self, connection: "Connection", row: dict[str, Any]) -> None:
+        """The row, on a connection that is open; raises what the database raises."""
         if self._statement is None:
             self._statement = self._settling_insert()
         statement, empty = self._statement
@@ -245,6 +252,26 @@ class Store:
             ) from error
         finally:
             self.flush()
+
+    @contextmanager
+    def exclusive(self) -> "Iterator[Connection]":
+        """A transaction in which no other process can write: what is read holds until what is written.
+
+        Raises:
+            LedgerError: The database cannot be opened, read or written.
+        """
+        with self.transaction() as connection:
+            if self.url.startswith("sqlite"):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("BEGIN")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
 
     def _connected(self) -> "Connection":
         if self._connection is None or self._is_replaced():
