@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from hashlib import blake2b
 from typing import Any
 
 from . import labels
 from .money import to_pico
 from .prices import cost_interval, is_unbilled_refusal, normalise, price_usage, price_version, worst_usage
+from .prompt import digest_prompt
 from .wire import Seen
 
 SESSION = uuid.uuid4().hex
@@ -204,47 +204,6 @@ def batch_row(
     row |= {"outcome": "open", "model": None, "model_requested": None, "attempt": 0, "usage_final": False}
     row["call_id"] = row["id"]
     return settle(row, seen, "ok")
-
-
-def digest_prompt(body: Mapping[str, Any]) -> list[list[Any]]:
-    """What a prompt was made of, without its text: ``[role, kinds, digest, characters]`` of each part."""
-    parts: list[list[Any]] = [
-        [name, "", *_digest(body[name])] for name in ("tools", "system") if body.get(name)
-    ]
-    names: dict[str, str] = {}
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, Mapping):
-            content = message.get("content")
-            parts.append([str(message.get("role")), _kinds(content, names), *_digest(content)])
-    return parts
-
-
-def _kinds(content: Any, names: dict[str, str]) -> str:
-    """The block types of a message, with the tool's name where there is one."""
-    if not isinstance(content, list):
-        return "text"
-    kinds = []
-    for block in content:
-        block = block if isinstance(block, Mapping) else getattr(block, "__dict__", {})  # noqa: PLW2901 - SDK blocks too
-        kind = str(block.get("type"))
-        if kind.endswith("tool_use"):
-            names[str(block.get("id"))] = str(block.get("name"))
-            kind = f"{kind} {block.get('name')}"
-        elif kind == "tool_result":
-            kind = f"{kind} {names.get(str(block.get('tool_use_id')), '')}".rstrip()
-        if kind not in kinds:
-            kinds.append(kind)
-    return ", ".join(kinds)
-
-
-def _digest(value: Any) -> tuple[str, int]:
-    text = value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(), len(text)
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if hasattr(value, "to_dict") else str(value)
 
 
 def describe(error: BaseException | Mapping[str, Any] | str | None) -> str | None:

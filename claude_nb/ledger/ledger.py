@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from claude_nb.errors import LedgerError
 
@@ -17,6 +17,8 @@ from .money import digits, format_usd, from_pico
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .insight import Explanation
+    from .leaks import Leaks
     from .meter import Meter
 
 Client = TypeVar("Client")
@@ -284,6 +286,35 @@ class Ledger:
             waiting=len(self._store.waiting_files()),
             **counts,
         )
+
+    def explain(self, call: Any = -1) -> "Explanation":
+        """Why one call cost what it did: what its prompt was made of, and what the call added to it.
+
+        Args:
+            call: A message, its id, a call or request id, or a number: 0 is the first answered call, -1 the last.
+
+        Raises:
+            LedgerError: There is no such call, or it reported no tokens.
+        """
+        from .insight import explain
+
+        return explain(self._store, self._only, call)
+
+    def leaks(self, conversation: Any = None) -> "Leaks":
+        """What made a conversation cost more than it has to, in words, priced, dearest first.
+
+        Spikes, cells run twice, blocks sent again, growing tool results, caches gone cold, cache misses, endless
+        tool loops. Simulated calls are examined like real ones.
+
+        Args:
+            conversation: The label of a conversation or an object with one (a ``Chat``); all calls if not given.
+        """
+        from .insight import turns
+        from .leaks import find_leaks
+
+        label = getattr(conversation, "conversation", conversation)
+        ledger = self if label is None else self.where(conversation=str(label))
+        return find_leaks(turns(ledger._store, ledger._only))  # noqa: SLF001 - a ledger too
 
     def reprice(self) -> int:
         """Compute every cost again with today's price data; tokens never change.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -180,6 +179,8 @@ def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produc
 @cache
 def price_version() -> str:
     """The price data behind every amount, such as ``"genai-prices 0.2.3, overlay 2026-11-22"``."""
+    from importlib.metadata import version
+
     return f"genai-prices {version('genai-prices')}, overlay {_overlay()['version']}"
 
 

@@ -70,7 +70,7 @@ attempts = Table(
     Column("cost_high_pico", BigInteger),
     Column("price_version", String),
     # long texts last: sums then read no overflow page
-    Column("prompt", Text),  # JSON: role, digest, length of each message; never its text
+    Column("prompt", Text),  # JSON: the parts of prompt.py; never text
     Column("worst", Text),  # JSON: the usage to assume at most when nothing arrived
     Column("usage", Text),  # JSON, as the API sent it
     Column("note", Text),

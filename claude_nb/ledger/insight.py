@@ -1,0 +1,299 @@
+"""Why a call cost what it did: each prompt's growth, attributed to the blocks that made it grow.
+
+The prompt of a turn less the prompt before it is exact, measured by the server. How it divides among the blocks
+that were added is an estimate by their length, said so wherever it is shown.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from claude_nb.errors import LedgerError
+
+from .money import format_usd, from_pico
+from .prices import Rates, Tokens, rates_of
+from .prompt import Part, parts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .store import Store
+
+_IMAGE_CHARS = 12_000
+"""What an image weighs beside text, in characters: its base64 says nothing about its tokens."""
+_LOOK_BACK = 50
+"""Turns searched for the one that a prompt continues."""
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One answered call of a conversation."""
+
+    number: int
+    at: datetime
+    cell: str | None
+    cell_id: str | None
+    model: str
+    parts: tuple[Part, ...]
+    tokens: Tokens
+    thinking: int
+    cost: Decimal | None
+    miss: str | None
+    missed: int | None
+    ids: frozenset[str]
+
+    def rates(self) -> Rates | None:
+        """USD per million tokens of this turn."""
+        return rates_of(self.model, self.at, self.tokens.prompt)
+
+    def rate_of_new(self) -> Decimal | None:
+        """USD per million of what this turn added: written to the cache where it wrote, else plain input."""
+        rates = self.rates()
+        if rates is None:
+            return None
+        if self.tokens.write_1h > self.tokens.write_5m:
+            return rates.write_1h
+        return rates.write_5m if self.tokens.write_5m else rates.input
+
+    def rate_of_old(self) -> Decimal | None:
+        """USD per million of what stays in the prompt: read from the cache where it is used, else plain input."""
+        rates = self.rates()
+        if rates is None:
+            return None
+        cached = self.tokens.read or self.tokens.write_5m or self.tokens.write_1h
+        return rates.read if cached else rates.input
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a turn added to the prompt of the turn it continues.
+
+    Attributes:
+        turn: The turn.
+        before: The turn it continues; None for the first.
+        kept: How many parts the two prompts begin with in common.
+        delta: Tokens of prompt more than before: exact. Negative after trimming.
+        new: The parts added, each with its tokens: an estimate that adds up to ``delta``.
+        changed: Whether something sent before was edited or left out.
+    """
+
+    turn: Turn
+    before: Turn | None
+    kept: int
+    delta: int
+    new: tuple[tuple[Part, int], ...]
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation:
+    """What one call cost and why: ``str`` for a reader, ``frame()`` for the numbers."""
+
+    growth: Growth
+
+    def frame(self) -> "pd.DataFrame":
+        """A row a part that the call added: message, role, kind, chars, estimated tokens, USD now and per turn."""
+        import pandas as pd
+
+        turn = self.growth.turn
+        rows = [
+            {
+                "message": part.message,
+                "role": part.role,
+                "kind": part.kind,
+                "chars": part.chars,
+                "tokens": tokens,
+                "usd_now": _usd_float(tokens, turn.rate_of_new()),
+                "usd_per_turn": _usd_float(tokens, turn.rate_of_old()),
+            }
+            for part, tokens in self.growth.new
+        ]
+        columns = ["message", "role", "kind", "chars", "tokens", "usd_now", "usd_per_turn"]
+        return pd.DataFrame(rows, columns=columns).astype({"message": "Int64"})
+
+    def __str__(self) -> str:
+        growth, turn = self.growth, self.growth.turn
+        tokens = turn.tokens
+        first = f"turn {turn.number}{in_cell(turn)}: {tokens.prompt:,} tokens of prompt, {tokens.output:,} of output"
+        lines = [f"{first}, {format_usd(turn.cost)}"]
+        lines.append("  " + ", ".join(_billed(tokens)))
+        if growth.before is not None:
+            change = "after an edit or trim" if growth.changed else "new"
+            lines.append(f"  {growth.delta:+,} tokens over turn {growth.before.number} ({change}):")
+        for part, count in sorted(growth.new, key=lambda one: -one[1])[:5]:
+            lines.append(f"  about {count:,} tokens: {part_name(part)}, {part.chars:,} characters")
+        if turn.miss:
+            lines.append(f"  cache missed: {turn.miss}, {turn.missed or 'unknown'} tokens")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def explain(store: "Store", only: Mapping[str, str], call: Any) -> Explanation:
+    """The explanation of one call.
+
+    Args:
+        store: The ledger's store.
+        only: The ledger's restriction.
+        call: A message, its id, a call or request id, or the number of the call from 0 (-1 is the last).
+
+    Raises:
+        LedgerError: There is no such call, or it reported no tokens.
+    """
+    grown = growths(turns(store, only))
+    if isinstance(call, int):
+        if -len(grown) <= call < len(grown):
+            return Explanation(grown[call])
+    else:
+        wanted = str(getattr(call, "id", call))
+        for growth in grown:
+            if wanted in growth.turn.ids:
+                return Explanation(growth)
+    raise LedgerError(
+        f"The ledger has no answered call {getattr(call, 'id', call)!r}. Type ledger.frame() to see its calls, or "
+        "ledger.explain(-1) for the last one."
+    )
+
+
+def turns(store: "Store", only: Mapping[str, str]) -> list[Turn]:
+    """The answered calls, oldest first."""
+    from sqlalchemy import select
+
+    from .schema import attempts
+
+    columns = attempts.c
+    chosen = [columns[name] == value for name, value in only.items()]
+    asked = select(attempts).where(columns.op == "messages", columns.usage.is_not(None), *chosen)
+    found: list[Turn] = []
+    for row in store.query(asked.order_by(columns.ts, columns.attempt, columns.id)):
+        usage = json.loads(row.usage)
+        tokens = Tokens.of(usage)
+        if tokens is None or not tokens.prompt:
+            continue
+        found.append(
+            Turn(
+                number=len(found) + 1,
+                at=datetime.fromisoformat(row.ts),
+                cell=row.cell,
+                cell_id=row.cell_id,
+                model=row.model or "",
+                parts=tuple(parts_of(row.prompt)),
+                tokens=tokens,
+                thinking=row.thinking_tokens or 0,
+                cost=from_pico(row.cost_pico),
+                miss=row.cache_miss_reason,
+                missed=row.cache_missed_input_tokens,
+                ids=frozenset({row.id, row.call_id, row.message_id, row.request_id} - {None}),
+            )
+        )
+    return found
+
+
+def growths(conversation: Sequence[Turn]) -> list[Growth]:
+    """Each turn with what it added to the one it continues: the latest with the longest beginning in common."""
+    found: list[Growth] = []
+    for place, turn in enumerate(conversation):
+        earlier = conversation[max(0, place - _LOOK_BACK) : place]
+        shared = [
+            (_messages_in(turn, kept), kept, before) for before in earlier for kept in [_common(before, turn)]
+        ]
+        best = max(shared, key=lambda one: (one[0], one[2].number), default=None)
+        if best is None or (not best[0] and not _is_followed(best[2], turn)):
+            found.append(
+                Growth(
+                    turn, None, 0, turn.tokens.prompt, _share(turn.parts, turn.tokens.prompt), changed=False
+                )
+            )
+        else:
+            found.append(_growth(best[2], turn, best[1]))
+    return found
+
+
+def _growth(before: Turn, turn: Turn, kept: int) -> Growth:
+    delta = turn.tokens.prompt - before.tokens.prompt
+    new = turn.parts[kept:]
+    if kept < len(before.parts):
+        whole = sum(_weight(part) for part in turn.parts) or 1
+        tokens = turn.tokens.prompt * sum(_weight(part) for part in new) // whole
+        return Growth(turn, before, kept, delta, _share(new, tokens), changed=True)
+    reply = tuple(takewhile(lambda part: part.role == "assistant", new))
+    said = (
+        max(0, min(before.tokens.output - before.thinking, delta)) if len(reply) < len(new) else max(delta, 0)
+    )
+    rest = _share(new[len(reply) :], max(delta, 0) - (said if reply else 0))
+    return Growth(turn, before, kept, delta, (*_share(reply, said), *rest), changed=False)
+
+
+def _share(parts: Sequence[Part], tokens: int) -> tuple[tuple[Part, int], ...]:
+    """The tokens divided by length, adding up exactly."""
+    whole, given, passed = sum(_weight(part) for part in parts) or 1, 0, 0
+    shares: list[tuple[Part, int]] = []
+    for part in parts:
+        passed += _weight(part)
+        upto = tokens * passed // whole
+        shares.append((part, upto - given))
+        given = upto
+    return tuple(shares)
+
+
+def _weight(part: Part) -> int:
+    return min(part.chars, _IMAGE_CHARS) if part.kind == "image" else max(part.chars, 1)
+
+
+def _common(before: Turn, turn: Turn) -> int:
+    """How many parts two prompts begin with in common."""
+    pairs = zip(before.parts, turn.parts, strict=False)
+    return sum(
+        1
+        for _ in takewhile(
+            lambda pair: pair[0].digest == pair[1].digest and pair[0].role == pair[1].role, pairs
+        )
+    )
+
+
+def _messages_in(turn: Turn, kept: int) -> int:
+    return sum(part.message is not None for part in turn.parts[:kept])
+
+
+def _is_followed(before: Turn, turn: Turn) -> bool:
+    """Whether a prompt whose very beginning changed (tools, system) still holds most of the earlier messages."""
+    old = {part.digest for part in before.parts if part.message is not None}
+    return len(old) > 1 and len(old & {part.digest for part in turn.parts}) > len(old) // 2
+
+
+def part_name(part: Part) -> str:
+    """A part in words, such as ``tool_result read_csv (message 5)``."""
+    if part.message is None:
+        return part.role
+    what = part.kind if part.kind != "text" else f"{part.role} text"
+    return f"{what} (message {part.message})"
+
+
+def in_cell(turn: Turn) -> str:
+    """Where the call was made, in words."""
+    return f" (cell {turn.cell})" if turn.cell else ""
+
+
+def usd(tokens: int, rate: Decimal | None) -> Decimal | None:
+    """USD of that many tokens at a rate per million."""
+    return None if rate is None else tokens * rate / _MILLION
+
+
+def _usd_float(tokens: int, rate: Decimal | None) -> float | None:
+    amount = usd(tokens, rate)
+    return None if amount is None else float(amount)
+
+
+def _billed(tokens: Tokens) -> list[str]:
+    counts = {
+        "uncached": tokens.input,
+        "cache write 5m": tokens.write_5m,
+        "cache write 1h": tokens.write_1h,
+        "cache read": tokens.read,
+    }
+    return [f"{name} {count:,}" for name, count in counts.items() if count]
