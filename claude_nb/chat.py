@@ -132,7 +132,7 @@ class Chat:
         if reading.message is None:
             self._take_back(prompt, reading.error)
         else:
-            self.history.reply(reading.message)
+            self.history.reply(reading.message, simulated=reading.simulated)
         if reading.error is not None:
             raise reading.error
         return reading.message
@@ -163,6 +163,7 @@ def _row(turn: int, entry: Any) -> dict[str, Any]:
         "turn": turn,
         "model": entry.model,
         "stop_reason": entry.stop_reason,
+        "simulated": entry.simulated,
         "input_tokens": usage.get("input_tokens"),
         "ephemeral_5m_input_tokens": split.get(
             "ephemeral_5m_input_tokens", usage.get("cache_creation_input_tokens")

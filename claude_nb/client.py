@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, find_credential
+from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, Secret, find_credential
 from .errors import ClaudeNbError, CredentialError
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def connect(
     """
     import anthropic
 
-    plan = _Plan.make(mode, api_key, base_url, sandbox)
+    key = Secret(api_key) if isinstance(api_key, str) else api_key
+    del api_key  # a verbose traceback prints the variables of every frame
+    plan = _Plan.make(mode, key, base_url, sandbox)
     if plan.sandbox:
         options["http_client"] = anthropic.DefaultHttpxClient(transport=plan.sandbox)
     return anthropic.Anthropic(**plan.arguments(ledger, options, quiet=quiet))
@@ -77,7 +79,9 @@ def connect_async(
     """
     import anthropic
 
-    plan = _Plan.make(mode, api_key, base_url, sandbox)
+    key = Secret(api_key) if isinstance(api_key, str) else api_key
+    del api_key  # a verbose traceback prints the variables of every frame
+    plan = _Plan.make(mode, key, base_url, sandbox)
     if plan.sandbox:
         options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=plan.sandbox)
     return anthropic.AsyncAnthropic(**plan.arguments(ledger, options, quiet=quiet))
@@ -92,11 +96,11 @@ class _Plan:
         self.credential, self.sandbox, self.base_url = credential, sandbox, base_url
 
     @classmethod
-    def make(cls, mode: str, api_key: str | None, base_url: str | None, sandbox: "Sandbox | None") -> "_Plan":
-        mode = _decide(mode, api_key, sandbox)
+    def make(cls, mode: str, key: Secret | None, base_url: str | None, sandbox: "Sandbox | None") -> "_Plan":
+        mode = _decide(mode, key, sandbox)
         if mode != "sandbox":
             base_url = _without_v1(base_url or os.environ.get(BASE_URL) or None)
-            credential = find_credential(api_key, base_url=base_url)
+            credential = find_credential(key, base_url=base_url)
             if credential:
                 return cls(credential, None, base_url or _without_v1(credential.base_url))
             if mode == "live":
@@ -133,12 +137,13 @@ class _Plan:
         return f"claude_nb: live{where}, with the key from {source}. Calls are billed."
 
 
-def _decide(mode: str, api_key: str | None, sandbox: "Sandbox | None") -> str:
+def _decide(mode: str, key: Secret | None, sandbox: "Sandbox | None") -> str:
     if mode == "auto":
         mode = os.environ.get(MODE_VARIABLE) or "auto"
     if mode not in ("auto", "live", "sandbox"):
         raise ClaudeNbError(f"mode is {mode!r}; it is 'auto', 'live' or 'sandbox'.")
-    if api_key == SANDBOX_KEY or sandbox is not None:
+    asked = isinstance(key, Secret) and key.reveal() == SANDBOX_KEY
+    if asked or sandbox is not None:
         if mode == "live":
             raise ClaudeNbError("mode='live' and a sandbox exclude each other. Leave one of them out.")
         return "sandbox"

@@ -76,7 +76,7 @@ def notebook_folder() -> Path:
 
 
 def find_credential(
-    api_key: str | None = None, *, base_url: str | None = None, folder: Path | None = None
+    api_key: str | Secret | None = None, *, base_url: str | None = None, folder: Path | None = None
 ) -> Credential | None:
     """Give the first credential found, or None when there is none.
 
@@ -88,14 +88,23 @@ def find_credential(
     Raises:
         CredentialError: The first place that has something has something unusable.
     """
-    if api_key is not None:
-        return Credential(
-            "api_key", "the api_key argument", _checked(api_key, "the api_key argument", base_url)
-        )
-    found = _from_mapping(os.environ, "the environment", base_url)
+    given = Secret(api_key) if isinstance(api_key, str) else api_key
+    del api_key
+    try:
+        return _find(given, base_url, folder or notebook_folder())
+    except CredentialError as error:
+        problem, cause = str(error), error.__cause__
+    # Raised anew: the frames below hold keys, and IPython's verbose tracebacks print every variable of a frame.
+    raise CredentialError(problem) from cause
+
+
+def _find(given: object, base_url: str | None, folder: Path) -> Credential | None:
+    if given is not None:
+        source = "the api_key argument"
+        return Credential("api_key", source, _checked(given, source, base_url))
     return (
-        found
-        or _from_dotenv(folder or notebook_folder(), base_url)
+        _from_mapping(os.environ, "the environment", base_url)
+        or _from_dotenv(folder, base_url)
         or _from_colab()
         or _from_profile(base_url)
     )
@@ -182,6 +191,8 @@ def _from_profile(base_url: str | None) -> Credential | None:
 
 def _checked(text: object, source: str, base_url: str | None) -> Secret:
     """Refuse what cannot be a key, without quoting any of it."""
+    if isinstance(text, Secret):
+        text = text.reveal()
     if not isinstance(text, str):
         raise CredentialError(f"{source} is {type(text).__name__}, not text. Pass the key as a string.")
     key = text.strip()

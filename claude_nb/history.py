@@ -41,6 +41,7 @@ class Entry:
         stop_reason: Why a reply ended; None for a user's message and for an interrupted reply.
         model: The model that replied, as the server named it.
         usage: The reply's usage as the server reported it, in tokens.
+        simulated: Whether the offline sandbox replied, not a model.
     """
 
     role: Role
@@ -49,6 +50,7 @@ class Entry:
     stop_reason: str | None = None
     model: str | None = None
     usage: dict[str, Any] | None = None
+    simulated: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -111,8 +113,12 @@ class History:
             )
         return self._append(Entry("user", blocks, self._head))
 
-    def reply(self, message: Any) -> int:
+    def reply(self, message: Any, *, simulated: bool = False) -> int:
         """Add the model's reply, an SDK ``Message`` (partial ones too), and give its place.
+
+        Args:
+            message: What ``watch()`` or ``client.messages.create()`` gave.
+            simulated: Whether the offline sandbox replied, not a model.
 
         Raises:
             HistoryError: There is no prompt it could answer, or it is not a message.
@@ -129,15 +135,8 @@ class History:
                 "there is no message this could be the reply to. Call history.user(...) first."
             )
         blocks = [{k: v for k, v in block.items() if k not in _UNSENT_FIELDS} for block in data["content"]]
-        entry = Entry(
-            "assistant",
-            deepcopy(blocks),
-            self._head,
-            data.get("stop_reason"),
-            data.get("model"),
-            data.get("usage"),
-        )
-        return self._append(entry)
+        told = {name: data.get(name) for name in ("stop_reason", "model", "usage")}
+        return self._append(Entry("assistant", deepcopy(blocks), self._head, **told, simulated=simulated))
 
     def results(self, results: Mapping[str, Content] | Sequence[Mapping[str, Any]]) -> int:
         """Add results of the tools that the last reply asked for, and give their place.

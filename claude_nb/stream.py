@@ -68,10 +68,12 @@ class Reading:
     Attributes:
         message: The SDK's ``Message``, partial when it was cut; None when none began.
         error: What is to be raised, or None. A Stop by the button is no error.
+        simulated: Whether the offline sandbox replied, not a model.
     """
 
     message: Any
-    error: BaseException | None = None
+    error: BaseException | None
+    simulated: bool
 
 
 def read(stream: Any, *, display: bool = True) -> Reading:
@@ -185,7 +187,7 @@ class _Watching:
         elif message is None or message.stop_reason is None:
             state = {"phase": "interrupted", "text": INTERRUPTED.label}
         self._screen.end(self._turn.blocks, chips, state)
-        return Reading(message, self.error)
+        return Reading(message, self.error, simulated)
 
     def _snapshot(self) -> Any:
         try:
