@@ -159,7 +159,8 @@ class Tape:
         name, taped, sent = differences[0]
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         return (
-            f"No entry of the tape {self.path.name} matches. The nearest, line {entry.line}, differs in `{name}`{more}: "
+            f"No entry of the tape {self.path.name} matches. "
+            f"The nearest, line {entry.line}, differs in `{name}`{more}: "
             f"the tape has {_shown(taped)}, this request {_shown(sent)}."
         )
 
