@@ -9,6 +9,8 @@ An explicit ``api_key="sandbox"`` makes the client ignore every credential varia
 Every response carries the header ``x-claude-nb-sandbox: 1``, and every invented reply says where it comes from.
 """
 
+from . import faults
+from .recorder import Recorder
 from .transport import Sandbox
 
-__all__ = ["Sandbox"]
+__all__ = ["Recorder", "Sandbox", "faults"]

@@ -70,8 +70,7 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         started = self._clock()
         inner = cast("httpx2.BaseTransport", self._inner(httpx2.HTTPTransport))
         response = inner.handle_request(request)
-        response.stream = self._watch(request, response, started)
-        return response
+        return self._watched(request, response, started)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send with an async client, and record."""
@@ -80,8 +79,7 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         started = self._clock()
         inner = cast("httpx2.AsyncBaseTransport", self._inner(httpx2.AsyncHTTPTransport))
         response = await inner.handle_async_request(request)
-        response.stream = self._watch(request, response, started)
-        return response
+        return self._watched(request, response, started)
 
     def close(self) -> None:
         """Close the connections made for a sync client."""
@@ -100,7 +98,7 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             self._made.append(make())
         return self._made[0]
 
-    def _watch(self, request: httpx2.Request, response: httpx2.Response, started: float) -> "_Tee":
+    def _watched(self, request: httpx2.Request, response: httpx2.Response, started: float) -> httpx2.Response:
         if SANDBOX_HEADER in response.headers:
             raise SandboxError(
                 "A sandbox answered, and its inventions are no recording. "
@@ -110,7 +108,10 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         def finished(chunks: list[tuple[float, bytes]]) -> None:
             self._append(_entry(request, response, chunks), _key(request))
 
-        return _Tee(response.stream, lambda: self._clock() - started, finished)
+        tee = _Tee(response.stream, lambda: self._clock() - started, finished)
+        return httpx2.Response(
+            response.status_code, headers=response.headers, stream=tee, extensions=response.extensions
+        )
 
     def _append(self, entry: Json, key: str) -> None:
         line = _scrubbed(json.dumps(entry, ensure_ascii=False, separators=(",", ":")), key)
