@@ -11,9 +11,11 @@ help of ``prices`` and ``labels``, ``store`` keeps it, ``questions`` asks the da
 
 from .budget import Budget, BudgetExceeded
 from .labels import label
-from .ledger import TOKEN_CLASSES, Health, Ledger, Total
+from .ledger import Ledger
 from .money import format_usd
-from .prices import cost_interval, price_usage, price_version, worst_usage
+from .prices import cost_interval, price_usage, worst_usage
+from .rates import price_version
+from .total import TOKEN_CLASSES, Health, Total
 
 __all__ = [
     "TOKEN_CLASSES",

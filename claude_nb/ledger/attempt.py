@@ -14,8 +14,9 @@ from typing import Any
 
 from . import labels
 from .money import to_pico
-from .prices import cost_interval, is_unbilled_refusal, normalise, price_usage, price_version, worst_usage
+from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
 from .prompt import digest_prompt
+from .rates import normalise, price_version
 from .wire import Seen
 
 SESSION = uuid.uuid4().hex

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 
 from .money import format_usd, from_pico
-from .prices import Rates, Tokens, rates_of
+from .prices import Tokens
 from .prompt import Part, parts_of
+from .rates import Rates, rates_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,11 +5,7 @@ row, and the next healthy opening takes it in; what was swallowed is counted and
 """
 
 import atexit
-import hashlib
-import json
 import os
-import re
-import tempfile
 import threading
 import time
 import warnings
@@ -20,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
+
+from .aside import OPEN, Aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +32,6 @@ _RETRY_AFTER_SECONDS = 15.0
 _ADVISORY_LOCK = 0x636C61756465
 """The number by which processes on PostgreSQL agree to take turns."""
 
-OPEN = "open"
 ABANDONED = "the process ended while the call was open"
 """Why a row is unfinished that nobody can settle any more, unless its settled twin waits in the side folder."""
 
@@ -69,6 +66,7 @@ class Store:
         self.swallowed = 0
         self.last_error: str | None = None
         self.budgets: list[Any] = []  # of budget.Budget, which stands above this room
+        self.aside = Aside(url, self.path, self.note)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._abandoned: Connection | None = None
@@ -124,14 +122,14 @@ class Store:
             row = self._waiting[0]  # leaves the queue only once it is safe somewhere
             try:
                 if time.monotonic() < self._down_until:
-                    self._set_aside(row)
+                    self.aside.put(row)
                 else:
                     self._upsert(row)
             except Exception as error:  # noqa: BLE001 - accounting must not break the user's call
                 self._down_until = time.monotonic() + _RETRY_AFTER_SECONDS
                 self._close()
                 self.note(error)
-                self._set_aside(row)
+                self.aside.put(row)
             self._waiting.popleft()
 
     def _upsert(self, row: dict[str, Any]) -> None:
@@ -178,47 +176,12 @@ class Store:
                     stacklevel=2,
                 )
 
-    # ---- the side folder
-
-    def side_folders(self) -> list[Path]:
-        """Where rows wait when the database fails: beside it, or (read-only, full, remote) in the temp folder."""
-        key = hashlib.sha256(self.url.encode()).hexdigest()[:16]
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        elsewhere = Path(tempfile.gettempdir()) / f"claude_nb-{user}" / key
-        if self.path is None:
-            return [elsewhere]
-        return [self.path.with_name(f"{self.path.name}.waiting"), elsewhere]
-
-    def _set_aside(self, row: dict[str, Any]) -> None:
-        state = "open" if row["outcome"] == OPEN else "settled"
-        name = re.sub(r"[^-\w]", "_", row["id"]) + f".{state}.json"
-        for folder in self.side_folders():
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                part = folder / f"{name}.part"
-                part.touch(mode=0o600)
-                part.write_text(json.dumps(row), encoding="utf-8")
-                part.replace(folder / name)
-            except OSError as error:
-                self.note(error)
-            else:
-                return
-
-    def waiting_files(self) -> list[Path]:
-        """The rows set aside and not yet taken in."""
-        return [file for folder in self.side_folders() for file in sorted(folder.glob("*.json"))]
-
     def _take_in(self) -> None:
-        for file in self.waiting_files():
-            try:
-                row = json.loads(file.read_text(encoding="utf-8"))
-            except FileNotFoundError:
-                continue  # another process took it in
-            except ValueError as error:
-                self.note(error)
-                continue
-            self._upsert(row)
-            file.unlink(missing_ok=True)
+        for file in self.aside.files():
+            row = self.aside.read(file)
+            if row is not None:
+                self._upsert(row)
+                file.unlink(missing_ok=True)
 
     # ---- reading: raises LedgerError
 
