@@ -436,7 +436,7 @@ def test_dollars_are_kept_from_the_typesetter():
 
 def test_the_bundle_names_every_licence_inside_it():
     notices = (STATIC / "stream.LICENSES.txt").read_text()
-    for package in ("markdown-it", "entities", "mdurl", "punycode.js", "uc.micro"):
+    for package in ("markdown-it", "mdurl", "punycode.js", "uc.micro"):
         assert re.search(rf"^{re.escape(package)} \d", notices, re.MULTILINE), package
 
 

@@ -486,6 +486,7 @@ CORPUS = [
     "* * *\n+ [ ] task\n+ [x] done\n\nfoo\n===\nbar\n---\n",
     "Emoji 😀 and CJK 数学 **中文**强调, RTL שלום, combining e\u0301, ZWJ 👩‍👩‍👧",
     "Term[^1] and www.example.com and https://example.com/a_b_c and a@b.example",
+    "a&Tab;b &semi; &notit; &nosuch; &ampx; &lt &hellip; &NotEqualTilde; &nbsp; &ZeroWidthSpace; &Auml;\n\n&nbsp;",
     "&copy; &#x1F600; &notanentity; \\* \\# \\[x\\] <https://e.example/?a=1&b=2> <a@e.example>",
     "$$\nx^2\n$$ and \\(y\\) and $5",
     "[ref] and [Ref][] and ![img][ref]\n\n[ref]: https://e.example 'title'\n",

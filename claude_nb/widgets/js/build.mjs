@@ -11,7 +11,7 @@ const { metafile } = await build({
   ],
   absWorkingDir: import.meta.dirname,
   outdir: STATIC.pathname,
-  alias: { "linkify-it": "./src/no-linkify.js" },
+  alias: { "linkify-it": "./src/no-linkify.js", entities: "./src/entities.js" },
   bundle: true,
   minify: true,
   format: "esm",

@@ -11,8 +11,10 @@ export class Frames {
     this.#draw = draw;
   }
 
-  request() {
-    if (this.#scheduled) return;
+  /** @param {boolean} last the text is complete: no reason to rest */
+  request(last = false) {
+    if (last) this.#restUntil = 0;
+    else if (this.#scheduled) return;
     this.#scheduled = true;
     const frame = () => requestAnimationFrame(() => this.#run());
     const rest = this.#restUntil - performance.now();

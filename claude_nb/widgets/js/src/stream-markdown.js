@@ -36,10 +36,12 @@ export class StreamMarkdown {
   draw() {
     const open = this.#source.slice(this.#done);
     const env = { references: { ...this.#references }, inline: this.#inline };
-    this.#builder.draw(parse(open, env));
+    const tokens = parse(open, env);
+    this.#builder.draw(tokens);
     this.#inline = env.inline ?? this.#inline;
     this.#redraw ||= Boolean(env.tooDeep) || Object.keys(env.references).length > 0;
-    if (!env.tooDeep) this.#commit(open);
+    const blocks = tokens.reduce((count, { level, map, nesting }) => count + (level === 0 && map && nesting >= 0), 0);
+    if (!env.tooDeep && blocks > 1) this.#commit(open);
   }
 
   /** The text is complete: what is on the page is now what drawing it in one go would give. */

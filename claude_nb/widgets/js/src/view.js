@@ -28,7 +28,7 @@ export class View {
 
   apply([name, ...args]) {
     this[`_${name}`](...args);
-    this.#frames.request();
+    this.#frames.request(this.bar.ended);
   }
 
   _reset() {
