@@ -389,3 +389,18 @@ def test_repricing_changes_costs_never_tokens(tmp_path):
     assert ledger.reprice() == 1
     assert str(ledger.total()) == "$0.000011"
     assert ledger.reprice() == 0
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away"
+)
+def test_a_side_folder_of_another_user_is_neither_read_nor_written(tmp_path):
+    path = tmp_path / "spend.db"
+    aside = path.with_name("spend.db.waiting")
+    aside.mkdir()
+    (aside / "planted.settled.json").write_text("{}")
+    os.chown(aside, 12345, 12345)
+    ledger = reopened(path)
+    assert str(ledger.total()) == "$0.00"
+    assert ledger.health().waiting == 0
+    assert (aside / "planted.settled.json").exists()

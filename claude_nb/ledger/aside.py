@@ -48,6 +48,8 @@ class Aside:
         for folder in self.folders():
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not _is_ours(folder):
+                    continue
                 part = folder / f"{name}.part"
                 part.touch(mode=0o600)
                 part.write_text(json.dumps(row), encoding="utf-8")
@@ -59,7 +61,9 @@ class Aside:
 
     def files(self) -> list[Path]:
         """The rows that wait; a call's row before its request sorts before the one that settles it."""
-        return [file for folder in self.folders() for file in sorted(folder.glob("*.json"))]
+        return [
+            file for folder in self.folders() if _is_ours(folder) for file in sorted(folder.glob("*.json"))
+        ]
 
     def read(self, file: Path) -> dict[str, Any] | None:
         """The row in a file; None when another process took it in, or it cannot be read."""
@@ -71,3 +75,11 @@ class Aside:
             self._note(error)
             return None
         return row
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder is this user's: in a shared temp folder anyone can make one by that name."""
+    try:
+        return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    except OSError:
+        return False

@@ -1,6 +1,21 @@
 """The ledger's tables. One row is one HTTP attempt, or one item of a batch."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    select,
+)
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA = 1
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
@@ -80,3 +95,24 @@ attempts = Table(
     Index("claude_nb_attempts_conversation", "conversation"),
     Index("claude_nb_attempts_outcome", "outcome"),
 )
+
+
+def create_tables(connection: Connection, insert: Any) -> int:
+    """Make what is missing, whoever else is making it too.
+
+    Args:
+        connection: Open, committing by itself.
+        insert: The dialect's ``insert``, which knows ``ON CONFLICT``.
+
+    Returns:
+        The schema the database has: ours, or a newer one, which is left as it is.
+    """
+    connection.execute(CreateTable(meta, if_not_exists=True))
+    ours = insert(meta).on_conflict_do_nothing(index_elements=["key"])
+    connection.execute(ours, {"key": "schema", "value": str(SCHEMA)})
+    found = int(connection.execute(select(meta.c.value).where(meta.c.key == "schema")).scalar_one())
+    if found <= SCHEMA:
+        connection.execute(CreateTable(attempts, if_not_exists=True))
+        for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    return found

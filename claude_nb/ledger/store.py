@@ -271,6 +271,8 @@ class Store:
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool, StaticPool
 
+        from .schema import create_tables
+
         options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
         if self.url.startswith("sqlite"):
             self._create_file()
@@ -281,7 +283,7 @@ class Store:
             if self.path is not None:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-            self._create_tables(connection)
+            self._refuse_newer(create_tables(connection, self._dialect_insert()))
         except BaseException:
             connection.close()
             raise
@@ -292,27 +294,17 @@ class Store:
                 os.register_at_fork(after_in_child=self._after_fork)
         return connection
 
+    def _refuse_newer(self, found: int) -> None:
+        from .schema import SCHEMA
+
+        if found > SCHEMA:
+            raise LedgerError(
+                f"The ledger ({self.label}) was written by a newer claude_nb (schema {found}, this one knows "
+                f"{SCHEMA}). Type: pip install --upgrade claude_nb."
+            )
+
     def _create_file(self) -> None:
         if self.path is not None and not self.path.exists():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-    def _create_tables(self, connection: "Connection") -> None:
-        from sqlalchemy import select
-        from sqlalchemy.schema import CreateIndex, CreateTable
-
-        from .schema import SCHEMA, attempts, meta, metadata
-
-        for table in metadata.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-        for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
-            connection.execute(CreateIndex(index, if_not_exists=True))
-        insert = self._dialect_insert()(meta).on_conflict_do_nothing(index_elements=["key"])
-        connection.execute(insert, {"key": "schema", "value": str(SCHEMA)})
-        found = connection.execute(select(meta.c.value).where(meta.c.key == "schema")).scalar_one()
-        if int(found) > SCHEMA:
-            raise LedgerError(
-                f"The ledger ({self.label}) was written by a newer claude_nb (schema {found}, this one knows "
-                f"{SCHEMA}). Type: pip install --upgrade claude_nb."
-            )
