@@ -352,3 +352,16 @@ def test_unknown_money_says_so():
 
 def test_amounts_are_stamped_with_their_price_data():
     assert price_version().startswith("genai-prices ")
+
+
+def test_the_worst_case_weighs_an_image_as_one_and_text_in_bytes():
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": "A" * 4_000_000},
+    }
+    seen = worst_usage({"max_tokens": 1, "messages": [{"role": "user", "content": [image]}]})
+    assert 5_000 <= seen["input_tokens"] <= 5_100
+    latin, chinese = (
+        worst_usage({"max_tokens": 1, "system": letter * 1_000})["input_tokens"] for letter in "x字"
+    )
+    assert chinese > 2.5 * latin

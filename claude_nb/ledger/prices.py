@@ -3,8 +3,6 @@
 Every rule is data (``overlay.json``) or one named step below. An amount that cannot be known is None, never 0.
 """
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,6 +14,12 @@ from .rates import Rates, normalise, overlay, rates_of, utc_day
 _MILLION = Decimal(1_000_000)
 _FEWEST_TOKENS_PER_CHAR = 8
 """Characters per token that no ordinary text exceeds: what was streamed is at least this many tokens' worth."""
+
+_BYTES_PER_TOKEN = 2
+"""For an estimate on the high side: Claude's text has 2.5 characters a token, older models' more."""
+_IMAGE_BYTES = 10_000
+"""An image is at most about 5,000 tokens, whatever the length of its base64."""
+_TTLS = ("", "5m", "1h")
 
 Usage = Mapping[str, Any]
 
@@ -133,23 +137,60 @@ def cost_interval(
 def worst_usage(body: Mapping[str, Any], input_tokens: int | None = None) -> dict[str, Any] | None:
     """The most a request can use: its counted or estimated prompt, at the dearest class, and all of ``max_tokens``.
 
+    What server tools will read cannot be known beforehand.
+
     Args:
         body: The request's JSON.
         input_tokens: The counted prompt (``count_tokens``); estimated from its length if not given.
+
+    Returns:
+        A usage in the API's fields; None for a request without ``max_tokens``.
     """
     most = body.get("max_tokens")
     if not isinstance(most, int):
         return None
-    text = json.dumps(body, default=str, ensure_ascii=False)
-    prompt = len(text.encode()) // 2 if input_tokens is None else input_tokens
+    measure = _Measure()
+    measure.add(body)
+    prompt = measure.size // _BYTES_PER_TOKEN if input_tokens is None else input_tokens
     usage: dict[str, Any] = {"input_tokens": prompt, "output_tokens": most}
-    if '"cache_control"' in text:
-        ttl = (
-            "ephemeral_1h_input_tokens" if re.search(r'"ttl":\s*"1h"', text) else "ephemeral_5m_input_tokens"
-        )
+    if measure.ttl:
+        ttl = "ephemeral_1h_input_tokens" if measure.ttl == "1h" else "ephemeral_5m_input_tokens"
         usage = {"input_tokens": 0, "output_tokens": most, "cache_creation_input_tokens": prompt}
         usage["cache_creation"] = {ttl: prompt}
     return {**usage, "speed": body.get("speed"), "inference_geo": body.get("inference_geo")}
+
+
+class _Measure:
+    """How long a request is, in bytes of text, and the longest time it asks the cache to keep."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.ttl = ""
+
+    def add(self, value: Any) -> None:
+        """A value of the request's JSON, or an SDK object in it."""
+        if isinstance(value, str):
+            self.size += len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+        elif isinstance(value, Mapping):
+            if value.get("type") == "image":
+                self.size += _IMAGE_BYTES
+                return
+            if isinstance(value.get("cache_control"), Mapping):
+                self.ttl = max(self.ttl, _ttl(value["cache_control"]), key=_TTLS.index)
+            for name, inner in value.items():
+                self.size += len(name) + 4  # quotes, colon, comma
+                self.add(inner)
+        elif isinstance(value, list | tuple):
+            for inner in value:
+                self.add(inner)
+        elif hasattr(value, "to_dict"):
+            self.add(value.to_dict())
+        else:
+            self.size += 8
+
+
+def _ttl(cache_control: Mapping[str, Any]) -> str:
+    return "1h" if cache_control.get("ttl") == "1h" else "5m"
 
 
 def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produced: bool) -> bool:

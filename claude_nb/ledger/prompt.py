@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+_BINARY_SAMPLE = 50_000
+"""Characters of base64 at each end that identify an image or document, with its length."""
+
 
 class Part(NamedTuple):
     """One block of a prompt.
@@ -35,10 +38,9 @@ def digest_prompt(body: Mapping[str, Any]) -> list[Part]:
     for number, message in enumerate(messages if isinstance(messages, list) else []):
         if isinstance(message, Mapping):
             role = str(message.get("role"))
-            parts += [
-                Part(number, role, _kind(block, names), *_digest(_content(block)))
-                for block in _blocks(message.get("content"))
-            ]
+            for block in _blocks(message.get("content")):
+                digest, chars = _digest(_binary(block) or _content(block))
+                parts.append(Part(number, role, _kind(block, names), digest, _binary_length(block) or chars))
     return parts
 
 
@@ -75,6 +77,23 @@ def _content(block: Mapping[str, Any]) -> Any:
     return {
         name: value for name, value in block.items() if name not in ("cache_control", "id", "tool_use_id")
     }
+
+
+def _binary(block: Mapping[str, Any]) -> str | None:
+    """Enough of an image or document to know it again: hashing megabytes would hold up the call."""
+    data = _data(block)
+    return None if data is None else f"{len(data)} {data[:_BINARY_SAMPLE]} {data[-_BINARY_SAMPLE:]}"
+
+
+def _binary_length(block: Mapping[str, Any]) -> int | None:
+    data = _data(block)
+    return None if data is None else len(data)
+
+
+def _data(block: Mapping[str, Any]) -> str | None:
+    source = block.get("source")
+    data = source.get("data") if isinstance(source, Mapping) and source.get("type") == "base64" else None
+    return data if isinstance(data, str) else None
 
 
 def _digest(value: Any) -> tuple[str, int]:
