@@ -16,9 +16,9 @@ from .wire import Chip, State, encodable
 Block = Mapping[str, Any]
 
 _ROOT: Final = (
-    "--m:var(--jp-ui-font-color2,color-mix(in srgb,currentColor 65%,transparent));"
-    "--l:var(--jp-border-color2,rgba(128,128,128,.4));--s:var(--jp-ui-font-size1,13px)"
+    "--m:var(--jp-ui-font-color2,color-mix(in srgb,currentColor 65%,transparent));--s:var(--jp-ui-font-size1,13px)"
 )
+_LINE: Final = "rgba(128,128,128,.4)"
 _MUTED: Final = "color:var(--m)"
 _TONES: Final = {
     "ok": "color:var(--jp-success-color1,#2e8b57)",
@@ -27,10 +27,10 @@ _TONES: Final = {
     "bad": "color:var(--jp-error-color1,#d9363e)",
 }
 _SMALL: Final = "font-size:var(--s)"
-_ASIDE: Final = f"margin:0 0 .75em;padding:0 0 0 12px;border-left:2px solid var(--l);{_SMALL};{_MUTED}"
-_CARD: Final = f"margin:0 0 .75em;padding:4px 12px;border:1px solid var(--l);border-radius:6px;{_SMALL}"
+_ASIDE: Final = f"margin:0 0 .75em;padding:0 0 0 12px;border-left:2px solid {_LINE};{_SMALL};{_MUTED}"
+_CARD: Final = f"margin:0 0 .75em;padding:4px 12px;border:1px solid {_LINE};border-radius:6px;{_SMALL}"
 _CAPPED: Final = "max-height:16em;overflow:auto;margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere"
-_BAR: Final = f"margin:.75em 0 .25em;{_SMALL};{_MUTED}"
+_BAR: Final = f"margin:.75em 0 .5em;{_SMALL};{_MUTED}"
 _PILL: Final = "border:1px solid;border-radius:9px;padding:0 7px"
 _LEXEME: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s"]', re.DOTALL)
 _OPEN_LINES: Final = 20

@@ -327,6 +327,28 @@ def test_the_page_follows_a_reader_at_the_end_and_never_moves_another(page):
     assert page.eval("scrollY") == 500
 
 
+def test_the_nearest_thing_that_scrolls_is_what_follows(page):
+    """It may begin to scroll only when the reply has grown, as a new notebook does."""
+    page.eval("document.querySelector('#live').setAttribute('style', 'height: 300px; overflow-y: auto')")
+    page.push(state("writing"), ["open", 0, "text", {}], ["add", 0, "line\n\n"])
+    page.push(["add", 0, "line\n\n" * 10])
+    page.push(["add", 0, "line\n\n" * 10])
+    assert (
+        page.eval(
+            "(() => { const l = document.querySelector('#live'); return l.scrollHeight - l.scrollTop - 300 })()"
+        )
+        < 40
+    )
+
+
+def test_code_that_cannot_be_copied_is_selected(page):
+    page.eval("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.push(["open", 0, "text", {}], ["add", 0, "```py\nprint(1)\n```\n"])
+    page.tab.hover("#live pre")
+    page.tab.click("#live .cnb-copy")
+    assert page.eval("getSelection().toString()").strip() == "print(1)"
+
+
 def test_code_can_be_copied(browser):
     page = Page(browser, permissions=["clipboard-read", "clipboard-write"])
     page.eval("navigator.clipboard ??= {writeText: async (text) => (window.copied = text)}")

@@ -96,6 +96,7 @@ export class Thinking {
   #label;
   #flow;
   #empty = true;
+  #closed = false;
   #redacted;
 
   constructor(doc, type) {
@@ -113,6 +114,7 @@ export class Thinking {
   }
 
   close() {
+    this.#closed = true;
     if (this.#empty && !this.#redacted) this.#label.textContent = "Thinking (hidden by the model)";
   }
 
@@ -122,7 +124,9 @@ export class Thinking {
   }
 
   draw() {
-    if (this.element.open) this.#flow.draw();
+    if (!this.element.open) return;
+    if (this.#closed) this.#flow.finish();
+    else this.#flow.draw();
   }
 }
 

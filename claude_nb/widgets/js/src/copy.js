@@ -1,6 +1,6 @@
 const DONE_MS = 1200;
 
-/** One listener for all code blocks below `root`; the button stands in the block and is added when it is drawn. */
+/** A button for a code block; `addCopyButtons` makes it work. */
 export function copyButton(doc) {
   const button = doc.createElement("button");
   button.type = "button";
@@ -9,12 +9,17 @@ export function copyButton(doc) {
   return button;
 }
 
+/** One listener for all code blocks below `root`. */
 export function addCopyButtons(root) {
   root.addEventListener("click", async ({ target }) => {
     if (!target.classList?.contains("cnb-copy")) return;
-    const code = target.parentElement.querySelector("code").textContent;
-    await target.ownerDocument.defaultView.navigator.clipboard.writeText(code);
-    target.classList.add("cnb-copied");
-    setTimeout(() => target.classList.remove("cnb-copied"), DONE_MS);
+    const code = target.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      target.classList.add("cnb-copied");
+      setTimeout(() => target.classList.remove("cnb-copied"), DONE_MS);
+    } catch {
+      getSelection().selectAllChildren(code); // a page without https has no clipboard: leave Ctrl+C to the reader
+    }
   });
 }

@@ -3,7 +3,8 @@ const NEAR = 48; // pixels below the edge at which the reader still counts as be
 /** Keeps the end of the reply in sight while the reader is there, and never moves a reader who is not. */
 export class Follower {
   #end;
-  #scroller;
+  #around = []; // what may scroll, from the inside out
+  #parent = null;
 
   constructor(end) {
     this.#end = end;
@@ -12,26 +13,32 @@ export class Follower {
   around(draw) {
     const before = this.#below();
     draw();
-    if (before > NEAR || before === null) return;
+    if (before > NEAR) return;
     const after = this.#below();
-    if (after > 0 && after > before) this.#scroller.scrollTop += after;
+    if (after > 0 && after > before) this.#scroller().scrollTop += after;
   }
 
-  /** Pixels by which the end of the reply is below what the reader sees; null when it is not on the page. */
+  /** Pixels by which the end of the reply is below what the reader sees. */
   #below() {
-    if (!this.#end.isConnected) return null;
-    if (!this.#scroller?.isConnected) this.#scroller = scrollerOf(this.#end);
-    const page = this.#scroller === this.#end.ownerDocument.scrollingElement;
-    const edge = page ? this.#scroller.clientHeight : this.#scroller.getBoundingClientRect().bottom;
+    const scroller = this.#scroller();
+    const page = scroller === this.#end.ownerDocument.scrollingElement;
+    const edge = page ? scroller.clientHeight : scroller.getBoundingClientRect().bottom;
     return this.#end.getBoundingClientRect().bottom - edge;
+  }
+
+  /** The nearest element that has something to scroll by now: a notebook has not when it is new. */
+  #scroller() {
+    if (this.#parent !== this.#end.offsetParent) {
+      this.#parent = this.#end.offsetParent;
+      this.#around = scrollable(this.#end);
+    }
+    return this.#around.find((at) => at.scrollHeight > at.clientHeight) ?? this.#end.ownerDocument.scrollingElement;
   }
 }
 
-function scrollerOf(element) {
-  const { ownerDocument } = element;
-  for (let at = element.parentElement; at; at = at.parentElement) {
-    const { overflowY } = getComputedStyle(at);
-    if ((overflowY === "auto" || overflowY === "scroll") && at.scrollHeight > at.clientHeight) return at;
-  }
-  return ownerDocument.scrollingElement;
+function scrollable(element) {
+  const found = [];
+  for (let at = element.parentElement; at; at = at.parentElement)
+    if (/^(auto|scroll)$/.test(getComputedStyle(at).overflowY)) found.push(at);
+  return found;
 }
