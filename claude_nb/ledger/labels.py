@@ -90,7 +90,7 @@ def follow_cells() -> None:
     if shell is None or id(shell) in _hooked:
         return
     _hooked.add(id(shell))
-    _running_cell["cell"] = str(shell.execution_count)  # the cell that runs now began before the hook
+    _running_cell["cell"] = str(_inputs(shell) - 1)  # the cell that runs now is stored already
     shell.events.register("pre_run_cell", _note_cell)
 
 
@@ -98,8 +98,13 @@ def _note_cell(info: Any) -> None:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    _running_cell["cell"] = None if shell is None else str(shell.execution_count)
+    _running_cell["cell"] = None if shell is None else str(_inputs(shell))
     _running_cell["cell_id"] = getattr(info, "cell_id", None)
+
+
+def _inputs(shell: Any) -> int:
+    """The length of ``In``: the number a cell shows. IPython's execution_count is one more in some versions."""
+    return len(shell.history_manager.input_hist_parsed)
 
 
 def _notebook() -> str | None:
