@@ -470,8 +470,9 @@ def test_the_version_header_is_required(post):
     assert (status, answer["error"]["message"]) == (400, "anthropic-version: header is required")
 
 
-def test_a_body_that_is_not_json_is_refused(post):
-    status, answer = post(content=b"{")
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b'{"model": "\\ud800"}', b"\xff"])
+def test_a_body_that_is_not_json_is_refused(post, content):
+    status, answer = post(content=content)
     assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
 
 

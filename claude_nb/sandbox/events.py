@@ -22,7 +22,7 @@ _END_ONLY = ("output_tokens_details", "server_tool_use", "iterations")
 def frame(event: Json) -> bytes:
     """One event as it goes over the wire."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {event['type']}\ndata: {data}\n\n".encode(errors="surrogatepass")
+    return f"event: {event['type']}\ndata: {data}\n\n".encode(errors="replace")
 
 
 def events(message: Json, *, truncated_block: bool = False) -> Iterator[Event]:

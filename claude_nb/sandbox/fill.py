@@ -32,10 +32,12 @@ _WHOLE_PROMPT = {"query", "question", "text", "prompt", "input", "message", "con
 _EXPRESSION = {"expression", "formula", "calculation", "equation"}
 # Words that begin a sentence with a capital and are no names.
 _NO_NAME_WORDS = """
-a an and are as at ask can compute could count describe do does explain extract find for from get give has have he her
-here hello hi his how i i'm i'd i've if in is it list look make may me my name no not of on or our please read return
-search she show so tell that the their then there these they this to today tomorrow translate use was we what what's
-what’s when where which who why will with would write yes you your
+a add an and answer are as ask at book call can check choose classify compare compute convert could count
+create describe do does draw explain extract find for from generate get give has have he hello help her here
+hi his how i i'm i'd i've if in is it let list look make may me my no not now of on or order our plan please
+read return run say search send set she should show so start summarize tell test thanks that the their then
+there these they think this to today tomorrow translate try turn use was we what what's what’s when where
+which who why will with would write yes you your
 """
 _NO_NAMES = frozenset(_NO_NAME_WORDS.split())
 _DEEPEST = 12

@@ -82,9 +82,12 @@ def parse(request: httpx2.Request) -> Any:
     if len(request.content) > limit:
         raise ApiError(413, "Request exceeds the maximum size")
     try:
-        return json.loads(request.content)
+        body = json.loads(request.content)
+        if b"\\u" in request.content:
+            json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is text in Python only
     except (ValueError, RecursionError) as error:
         raise invalid("The request body is not valid JSON") from error
+    return body
 
 
 def model_of(body: Any) -> Model | None:

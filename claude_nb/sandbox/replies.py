@@ -86,11 +86,15 @@ def read(given: Scripted) -> Reply:
 
 
 def _blocks(content: Any) -> list[Json]:
+    if not isinstance(content, str | list | tuple):
+        raise SandboxError(
+            f"A reply is {type(content).__name__}. Write a str, a list of blocks, or a dict with content."
+        )
     blocks = prompt.blocks(content) if content else []
     for block in blocks:
         if not isinstance(block, dict) or not isinstance(block.get("type"), str):
             raise SandboxError(
-                f"A reply holds {type(block).__name__}, which is no content block. "
+                f"A reply holds {block!r}, which is no content block. "
                 'Write a str, or a list of blocks such as [{"type": "text", "text": "…"}].'
             )
     return blocks

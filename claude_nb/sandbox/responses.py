@@ -47,14 +47,14 @@ class Answer:
 
 def as_json(status: int, body: Json, headers: dict[str, str]) -> Answer:
     """A JSON response."""
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Answer(status, {"content-type": "application/json", **headers}, content)
 
 
 def as_lines(rows: list[Json], headers: dict[str, str]) -> Answer:
     """A response of JSON lines."""
     lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows]
-    content = "".join(lines).encode(errors="surrogatepass")
+    content = "".join(lines).encode(errors="replace")
     return Answer(200, {"content-type": "application/x-jsonl", **headers}, content)
 
 

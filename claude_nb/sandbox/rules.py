@@ -39,6 +39,11 @@ def check_shape(body: Any, *, version: str, betas: frozenset[str], counting: boo
     if version != VERSIONS[-1]:
         extra |= _SAMPLING
     schema.check(body, _kind(beta=bool(betas), counting=counting), extra=frozenset(extra))
+    for index, message in enumerate(body["messages"]):
+        if (
+            "content" not in message
+        ):  # only settings of the beta API may stand alone, and those are not imitated
+            raise invalid(f"messages.{index}.content: Field required")
 
 
 @cache

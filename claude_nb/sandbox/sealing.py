@@ -41,7 +41,7 @@ class Seal:
 
 def digest(text: str, size: int = 6) -> str:
     """A short digest, as hexadecimal."""
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size).hexdigest()
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=size).hexdigest()
 
 
 def sign(seal: Seal) -> str:

@@ -25,13 +25,13 @@ _PNG_SIZE = slice(16, 24)
 
 def count_text(text: str, model: Model) -> int:
     """Tokens of a text; 0 only for the empty text."""
-    return math.ceil(len(text.encode(errors="surrogatepass")) / _BYTES_PER_TOKEN[model.tokenizer])
+    return math.ceil(len(text.encode(errors="replace")) / _BYTES_PER_TOKEN[model.tokenizer])
 
 
 def cut_text(text: str, tokens: int, model: Model) -> str:
     """The beginning of ``text`` that is at most ``tokens`` tokens long."""
     size = int(tokens * _BYTES_PER_TOKEN[model.tokenizer])
-    return text.encode(errors="surrogatepass")[:size].decode(errors="ignore")
+    return text.encode(errors="replace")[:size].decode(errors="ignore")
 
 
 def tools_overhead(model: Model) -> int:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import httpx2
 
+from claude_nb.errors import SandboxError
 from claude_nb.models import Model
 
 from . import catalog, events, ids, intake, invent, pacing, prompt, replay, replies, responses, thinking
@@ -255,5 +256,10 @@ def _script(given: Iterable[Scripted] | Script | None) -> Script:
         return lambda _: None
     if callable(given):
         return given
-    queue = iter(list(given))
+    if isinstance(given, str):
+        raise SandboxError("replies is a list of replies, or a function. Write replies=[…] around this one.")
+    listed = list(given)
+    for one in listed:
+        replies.read(one)  # a wrong reply is an error now, not in the middle of a lesson
+    queue = iter(listed)
     return lambda _: next(queue, None)
