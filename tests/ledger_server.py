@@ -113,6 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, reply):
         time.sleep(reply.hang)
+        if not reply.status:  # gone before the headers
+            self.close_connection = True
+            return
         self.send_response(reply.status)
         self.send_header("request-id", "req_1")
         chunks = reply.chunks
@@ -142,12 +145,18 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that left is what many tests are about."""
+
+
 @contextmanager
 def serving(*replies) -> Iterator[Server]:
     """A server for the length of the ``with``."""
     script = Server(*replies)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Quiet(("127.0.0.1", 0), _Handler)
     server.script = script
     script.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

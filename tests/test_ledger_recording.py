@@ -695,3 +695,120 @@ def test_a_recorder_that_fails_is_silent_to_the_caller_and_shows_in_health(ledge
     health = ledger.health()
     assert not health.ok
     assert health.last_error == "RuntimeError: bug"
+
+
+# ---- what other tools got wrong, and what the SDK does at its edges
+
+
+def test_a_call_that_died_unanswered_and_was_retried_is_two_rows_one_of_them_open_ended(ledger):
+    with serving(Reply(status=0), Reply(message())) as server:
+        client_of(server, ledger, max_retries=1).messages.create(**REQUEST)
+    frame = ledger.frame()
+    assert list(frame["outcome"]) == ["no_response", "ok"]
+    assert frame["cost_high"][0] > 0  # it was sent, and may have been billed
+    assert frame["call_id"].nunique() == 1
+
+
+def test_a_stream_that_stalls_is_dropped_by_the_server(ledger):
+    with serving(Reply(chunks=list(stream(*["word"] * 20)), pause=0.5)) as server:
+        client = client_of(server, ledger, timeout=0.2)
+        with pytest.raises(httpx2.ReadTimeout):
+            list(client.messages.create(**REQUEST, stream=True))
+    assert (only_row(ledger)["outcome"], only_row(ledger)["input_tokens"]) == ("dropped_by_server", 25)
+
+
+def test_closing_a_stream_from_another_thread_settles_it(ledger):
+    with serving(Reply(chunks=list(stream(*["word"] * 200)), pause=0.02)) as server:
+        opened = client_of(server, ledger).messages.create(**REQUEST, stream=True)
+        timer = threading.Timer(0.2, opened.close)
+        timer.start()
+        with pytest.raises((httpx2.HTTPError, httpx2.StreamError, ValueError)):
+            list(opened)
+        timer.join()
+    row = only_row(ledger)
+    assert (row["outcome"] in ("aborted", "dropped_by_server"), row["input_tokens"]) == (True, 25)
+
+
+def test_a_low_level_post_for_the_raw_response_is_recorded(ledger):
+    with serving(Reply(message())) as server:
+        client = client_of(server, ledger)
+        raw = client.post("/v1/messages", body=REQUEST, cast_to=httpx2.Response)
+    assert raw.json()["usage"]["output_tokens"] == 17
+    assert (only_row(ledger)["outcome"], tokens(only_row(ledger))) == ("ok", (25, 17))
+
+
+def test_other_endpoints_leave_no_row(ledger):
+    with serving(Reply({"data": [], "has_more": False})) as server:
+        client = client_of(server, ledger)
+        client.models.list()
+        client.messages.batches.list()
+    assert ledger.frame().empty
+
+
+def test_making_a_batch_costs_nothing_its_items_do(ledger):
+    about = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "in_progress"}
+    with serving(Reply(about)) as server:
+        client_of(server, ledger).messages.batches.create(requests=[{"custom_id": "a", "params": REQUEST}])
+    assert (only_row(ledger)["op"], only_row(ledger)["cost_usd"]) == ("batches", 0)
+    assert ledger.total().calls == 0
+
+
+def test_the_five_token_classes_are_disjoint(ledger):
+    usage = {
+        "input_tokens": 1,
+        "cache_creation_input_tokens": 30,
+        "cache_read_input_tokens": 400,
+        "output_tokens": 5_000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+        "output_tokens_details": {"thinking_tokens": 4_000},
+    }
+    with serving(Reply(message(usage))) as server:
+        client_of(server, ledger).messages.create(**REQUEST)
+    assert list(ledger.total().tokens.values()) == [1, 10, 20, 400, 5_000]
+    assert only_row(ledger)["thinking_tokens"] == 4_000
+
+
+def test_a_tier_is_decided_call_by_call_never_on_their_sum(ledger):
+    with serving(Reply(message({"input_tokens": 60_000, "output_tokens": 0}))) as server:
+        client = client_of(server, ledger)
+        for _ in range(2):
+            client.messages.create(**REQUEST)
+    assert ledger.total().usd == Decimal("0.012")
+
+
+def test_sums_are_exact_where_floats_are_not(ledger):
+    with serving(Reply(message({"input_tokens": 1, "output_tokens": 0, "inference_geo": "us"}))) as server:
+        client = client_of(server, ledger)
+        for _ in range(30):
+            client.messages.create(**REQUEST)
+    assert ledger.total().usd == Decimal("0.0000033")
+
+
+def test_days_are_utc_days(ledger):
+    with serving(Reply(message())) as server:
+        client = client_of(server, ledger)
+        for _ in range(2):
+            client.messages.create(**REQUEST)
+    late = "2026-11-21T23:59:59.999999+00:00"
+    with ledger._store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE claude_nb_attempts SET ts = ?", (late,))
+    assert list(ledger.by("day").index) == ["2026-11-21"]
+    assert str(ledger.frame()["ts"].dt.tz) == "UTC"
+
+
+def test_a_cache_miss_reason_is_kept(ledger):
+    miss = {"cache_miss_reason": {"type": "tools_changed", "cache_missed_input_tokens": 1_234}}
+    with serving(Reply(message(diagnostics=miss))) as server:
+        client_of(server, ledger).messages.create(**REQUEST)
+    row = only_row(ledger)
+    assert (row["cache_miss_reason"], row["cache_missed_input_tokens"]) == ("tools_changed", 1_234)
+
+
+def test_an_empty_ledger_answers_every_question(ledger):
+    assert str(ledger.total()) == "$0.00"
+    assert str(ledger.total(simulated=True)) == "$0.00 simulated, not billed (0 calls)"
+    assert ledger.by("model").empty
+    assert ledger.frame().empty
+    assert ledger.health().ok
+    assert ledger.reprice() == 0
+    assert ledger.leaks() == []
