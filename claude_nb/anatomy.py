@@ -13,7 +13,8 @@ from .screens import in_notebook
 
 _VALUE = 44  # characters of a value; the rest is cut, with its size
 _WHOLE = ("input", "input_schema", "schema")  # JSON of the user's own making, shown in one line
-_CELL = "text-align:left;vertical-align:top"
+_CELL = "text-align:left;vertical-align:top;max-width:26em;overflow-wrap:anywhere"
+_TABLE = "table-layout:auto;margin-left:0"  # JupyterLab's own tables have columns of equal width
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Row:
     name: str
     value: str
     meaning: str
+
+    def html(self) -> str:
+        """Its three table cells; a name is never broken."""
+        indent = f"{_CELL};padding-left:{0.5 + 1.25 * self.depth}em"
+        return (
+            f"<td style='{indent}'><code style='white-space:nowrap'>{escape(self.name)}</code></td>"
+            f"<td style='{_CELL}'>{escape(self.value)}</td>"
+            f"<td style='{_CELL};opacity:.75'>{escape(self.meaning)}</td>"
+        )
 
 
 @dataclass(frozen=True)
@@ -43,16 +53,11 @@ class Anatomy:
         return "\n".join([self.title, *lines])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='{_CELL};padding-left:{0.5 + 1.25 * row.depth}em'><code>{escape(row.name)}</code></td>"
-            f"<td style='{_CELL}'>{escape(row.value)}</td>"
-            f"<td style='{_CELL};opacity:.75'>{escape(row.meaning)}</td></tr>"
-            for row in self.rows
-        )
+        rows = "".join(f"<tr>{row.html()}</tr>" for row in self.rows)
         # Model text stands in the cells; the classes keep MathJax from reading "$5 and $6" as a formula.
         return (
-            f"<table class='tex2jax_ignore mathjax_ignore'><caption style='{_CELL}'><b>{escape(self.title)}</b>"
-            f"</caption><tbody>{rows}</tbody></table>"
+            f"<table class='tex2jax_ignore mathjax_ignore' style='{_TABLE}'><caption style='{_CELL}'>"
+            f"<b>{escape(self.title)}</b></caption><tbody>{rows}</tbody></table>"
         )
 
 

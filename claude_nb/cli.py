@@ -82,3 +82,7 @@ def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - every command
     wrong = sum(finding.mark == "wrong" for finding in findings)
     print("nothing is wrong" if not wrong else f"{wrong} to mend")
     return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

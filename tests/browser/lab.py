@@ -118,9 +118,12 @@ class LabPage:
         )  # its end is not awaited
 
     def run_all(self, timeout: float = 120) -> None:
-        """Run every cell and wait until all have finished; an error in a cell stops the run, as for a reader."""
+        """Run every cell and wait until each has finished."""
+        self.command(
+            "notebook:clear-all-cell-outputs"
+        )  # takes the counts too, so that new ones can be waited for
         self.command("notebook:run-all-cells")
-        self.page.wait_for_function(_ALL_RUN, timeout=timeout * 1000)
+        self.page.wait_for_function(_ALL_COUNTED, timeout=timeout * 1000)
 
     def outputs(self) -> str:
         """The text of all outputs on the page."""
@@ -133,12 +136,10 @@ class LabPage:
     def save(self) -> None:
         """Save the notebook and wait until it is on disk."""
         self.command("docmanager:save")
-        self.page.wait_for_function(
-            "!document.querySelector('.jp-mod-dirty, .lm-mod-current .jp-DirtyIndicator')", timeout=20_000
-        )
+        self.page.wait_for_function("window.jupyterapp.shell.currentWidget.context.model.dirty === false")
 
-    def picture(self, path: Path, *, bare: bool = True) -> Path:
-        """A picture of the whole notebook, top to bottom; ``bare`` leaves out everything around it."""
+    def prepare(self, *, bare: bool = True) -> None:
+        """Make the page as tall as the notebook; with ``bare`` hide everything around the cells."""
         self.page.evaluate(_HIDE_SIDEBAR)
         if bare:
             self.page.add_style_tag(content=_BARE)
@@ -147,6 +148,10 @@ class LabPage:
         self.page.set_viewport_size({"width": width, "height": min(int(height) + 140, 16_000)})
         self.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
         self.page.wait_for_timeout(800)
+
+    def picture(self, path: Path, *, bare: bool = True) -> Path:
+        """A picture of the whole notebook, top to bottom."""
+        self.prepare(bare=bare)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(path))
         return path
@@ -159,19 +164,16 @@ _HIDE_SIDEBAR = """() => {
 }"""
 _BARE = """
 #jp-top-panel, #jp-menu-panel, #jp-bottom-panel, .jp-SideBar, .jp-NotebookPanel-toolbar,
-.jp-NotebookPanel-footer, .jp-Notebook-footer, .lm-DockPanel-tabBar { display: none !important }
+.jp-NotebookPanel-footer, .jp-Notebook-footer, .lm-DockPanel-tabBar, .jp-cell-toolbar { display: none !important }
+.jp-Collapser { visibility: hidden }
+.jp-Cell { border-color: transparent !important; box-shadow: none !important; background: none !important }
 """
 _KERNEL_IDLE = """() => {
   const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
   return session?.isReady && session.session?.kernel?.status === 'idle';
 }"""
-_ALL_RUN = """() => {
-  const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
-  const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.innerText ?? '');
-  const failed = cells.some(cell => cell.querySelector('[data-mime-type="application/vnd.jupyter.stderr"]'));
-  const waiting = prompts.some(prompt => prompt.includes('*'));
-  return !waiting && (failed || prompts.every(prompt => /\\d/.test(prompt)));
-}"""
+_ALL_COUNTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(
+  prompt => /\\d/.test(prompt.innerText))"""
 
 
 def free_port() -> int:

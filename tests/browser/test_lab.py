@@ -1,0 +1,111 @@
+"""The tutorials and the streaming view as a reader sees them, in JupyterLab on a real Chromium."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from lab import CHROMIUM, LabPage, Server, chromium, jupyter
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it, or name one in CHROMIUM"),
+]
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    folder, home = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("jupyter")
+    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    with jupyter(folder, home) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with chromium() as opened:
+        yield opened
+
+
+def written(server: Server, name: str, *cells: str) -> str:
+    """A notebook of these cells in the served folder."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, server.folder / name)
+    return name
+
+
+def saved(server: Server, name: str) -> dict:
+    return json.loads((server.folder / name).read_text())
+
+
+def shown(notebook: dict) -> str:
+    """The plain text of every output of a notebook file."""
+    texts = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            data = output.get("text") or output.get("data", {}).get("text/plain", "")
+            texts.append("".join(data))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("name", ["00_start_here.ipynb", "01_first_call.ipynb"])
+def test_a_tutorial_runs_from_top_to_bottom_and_ends_as_it_is_committed(server, browser, name):
+    committed = shown(saved(server, name))
+    page = LabPage(browser, server, name)
+    page.run_all()
+    page.save()
+    page.picture(SCREENSHOTS / f"{name}.png")
+    notebook = saved(server, name)
+    assert shown(notebook) == committed
+    assert "application/vnd.jupyter.widget-view+json" not in json.dumps(notebook)
+    assert page.problems == []
+    page.page.close()
+
+
+STREAM = """
+from claude_nb import MODEL, Sandbox, connect, watch
+client = connect(sandbox=Sandbox(pace="30 tok/s"), quiet=True)
+ask = {"model": MODEL, "max_tokens": 2000, "messages": [{"role": "user", "content": "a long story of 800 words"}]}
+with client.messages.stream(**ask) as stream:
+    message = watch(stream)
+"""
+
+
+def test_stop_ends_the_reply_keeps_its_text_and_lets_the_notebook_go_on(server, browser):
+    name = written(server, "stop.ipynb", STREAM, "print('went on:', message.stop_reason)")
+    page = LabPage(browser, server, name)
+    page.command("notebook:run-all-cells")
+    button = page.page.get_by_role("button", name="Stop")
+    button.wait_for(timeout=60_000)
+    page.page.wait_for_function("document.querySelector('.jp-OutputArea').innerText.includes('budget')")
+    page.picture(SCREENSHOTS / "streaming.png", bare=False)
+    pressed = time.monotonic()
+    button.click()
+    page.page.wait_for_function("document.body.innerText.includes('went on: None')", timeout=20_000)
+    assert time.monotonic() - pressed < 5
+    out = page.outputs()
+    assert "interrupted" in out
+    assert "This sentence only takes up room" in out
+    page.page.close()
+
+
+def test_the_live_view_gives_way_to_static_output_that_reads_the_same_when_reopened(server, browser):
+    name = written(server, "reopen.ipynb", STREAM.replace('pace="30 tok/s"', "pace=0").replace("800", "100"))
+    page = LabPage(browser, server, name)
+    page.run_all()
+    page.save()
+    before = page.outputs()
+    page.page.close()
+    page = LabPage(browser, server, name)
+    assert page.outputs() == before
+    assert "This sentence only takes up room" in before
+    assert page.problems == []
+    page.page.close()

@@ -1,0 +1,136 @@
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from claude_nb import tutorials
+from claude_nb.cli import main
+from claude_nb.doctor import report
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def git(*words: str) -> None:
+    subprocess.run(["git", *words], check=True, capture_output=True)
+
+
+class TestDoctor:
+    def test_without_a_key_nothing_is_wrong(self, capsys):
+        assert main(["doctor"]) == 0
+        out = capsys.readouterr().out
+        assert "note   key           none found: connect() uses the offline sandbox" in out
+        assert out.endswith("nothing is wrong\n")
+
+    def test_it_tells_versions_ledger_and_front_end(self):
+        topics = {finding.topic: finding for finding in report()}
+        assert {"python", "claude_nb", "anthropic", "ledger", "jupyterlab", "anywidget", "widget"} <= set(
+            topics
+        )
+        assert topics["ledger"].text.endswith(", writable")
+
+    def test_a_key_is_masked_and_its_source_named(self, monkeypatch, capsys, key):
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+        assert main(["doctor"]) == 0
+        out = capsys.readouterr().out
+        assert f"api_key from the environment (sk-ant-api03-…{key[-4:]})" in out
+        assert key not in out
+
+    def test_a_malformed_key_is_wrong_and_the_exit_code_says_so(self, monkeypatch, capsys, key):
+        monkeypatch.setenv("ANTHROPIC_API_KEY", f'"{key}"')
+        assert main(["doctor"]) == 1
+        out = capsys.readouterr().out
+        assert "WRONG  key           ANTHROPIC_API_KEY in the environment has quotation marks" in out
+        assert key not in out
+
+    @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+    @pytest.mark.parametrize(
+        ("ignored", "tracked", "code"), [(True, False, 0), (False, False, 1), (True, True, 1)]
+    )
+    def test_a_dotenv_that_git_would_publish_is_wrong(self, key, capsys, ignored, tracked, code):
+        git("init", "-q")
+        Path(".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
+        if tracked:
+            git("add", "-f", ".env")
+        if ignored:
+            Path(".gitignore").write_text(".env\n")
+        assert main(["doctor"]) == code
+        assert (
+            "ignored by git" if code == 0 else "add a line with .env to .gitignore"
+        ) in capsys.readouterr().out
+
+    def test_a_ledger_that_cannot_be_written_is_wrong(self, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("CLAUDE_NB_LEDGER", str(tmp_path / "file" / "ledger.db"))
+        assert main(["doctor"]) == 1
+        assert re.search(r"WRONG  ledger .*cannot be written", capsys.readouterr().out)
+
+
+class TestTutorials:
+    def test_they_are_copied_and_nothing_is_overwritten(self, tmp_path):
+        folder = tmp_path / "mine"
+        assert tutorials.FIRST in {path.name for path in tutorials.copy_to(folder)}
+        (folder / tutorials.FIRST).write_text("my own work")
+        (folder / "01_first_call.ipynb").unlink()
+        assert [path.name for path in tutorials.copy_to(folder)] == ["01_first_call.ipynb"]
+        assert (folder / tutorials.FIRST).read_text() == "my own work"
+
+    def test_what_is_only_for_the_project_is_left_out(self, tmp_path):
+        assert "conftest.py" not in {path.name for path in tutorials.copy_to(tmp_path)}
+
+
+class TestLab:
+    def test_it_serves_the_first_tutorial_headless(self, tmp_path):
+        port = free_port()
+        folder = tmp_path / "lessons"
+        command = [
+            sys.executable,
+            "-m",
+            "claude_nb.cli",
+            "lab",
+            str(folder),
+            "--no-browser",
+            "--port",
+            str(port),
+        ]
+        environment = {**os.environ, "JUPYTER_TOKEN": "letmein"}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}/api/contents/{tutorials.FIRST}?token=letmein&content=0"
+            assert tutorials.FIRST in fetched(address, process)
+        finally:
+            process.terminate()
+            process.wait(15)
+
+    def test_without_jupyterlab_it_says_what_to_install(self, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.cli.find_spec", lambda name: None)
+        assert main(["lab"]) == 1
+        assert 'python -m pip install "claude_nb[lab]"' in capsys.readouterr().err
+
+
+def fetched(address: str, process: subprocess.Popen) -> str:
+    """What the server answers, once it is up."""
+    for _ in range(300):
+        assert process.poll() is None, process.stdout.read().decode()[-2000:]
+        try:
+            return urllib.request.urlopen(address, timeout=5).read().decode()
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not answer within a minute")
+
+
+def test_a_bad_call_shows_the_usage(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["nonsense"])
+    assert caught.value.code == 2
+    assert "usage: claude-nb" in capsys.readouterr().err
