@@ -30,9 +30,7 @@ LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)
 JSON = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 )
-WORDS = st.sampled_from(
-    ["", " ", "x", "toolu_1", "lookup", "5m", "Hello Ada", "é\u2028😀", "\ud800", "a" * 70]
-)
+WORDS = st.sampled_from(["", " ", "x", "toolu_1", "lookup", "5m", "Hello Ada", "é\u2028😀", "a" * 70])
 
 
 def values(kind, depth=0):

@@ -167,7 +167,7 @@ def test_max_tokens_can_run_out_while_thinking(client):
 
 def test_a_reply_is_as_long_as_the_prompt_asks(client):
     assert len(text(ask(client, "Write a story in 500 words", max_tokens=9000)).split()) == pytest.approx(
-        500, abs=3
+        500, abs=16
     )
     assert text(ask(client, "Please count to 40", max_tokens=9000)).endswith("39, 40.")
 
@@ -182,6 +182,41 @@ def test_the_reply_knows_only_what_the_request_holds(client):
     ]
     assert "**Ada**" in text(ask(client, messages=turns))
     assert "does not contain your name" in text(ask(client, "What is my name?"))
+
+
+def chat(*prompts):
+    """A conversation of the user's, with empty-handed answers between."""
+    turns = [{"role": "assistant", "content": "Good to know."}] * (2 * len(prompts) - 1)
+    turns[::2] = [{"role": "user", "content": prompt} for prompt in prompts]
+    return turns
+
+
+@pytest.mark.parametrize(
+    ("prompts", "part"),
+    [
+        (("I have 3 cats.", "How many cats do I have?"), "you wrote “I have 3 cats.” in `messages[0]`"),
+        (("How many cats do I have?",), "this request does not say"),
+        (("I'm Bob.", "What's my name?"), "**Bob**"),
+        (("I am happy. What's my name?",), "does not contain your name"),
+        (("Red.", "Blue.", "What did I say?"), "1. “Red.”\n2. “Blue.”"),
+        (("What did I say?",), "nothing came before it"),
+        (("I like tea.", "Thank you"), "You wrote before: “I like tea.”"),
+    ],
+)
+def test_questions_about_the_conversation_are_answered_from_the_request(client, prompts, part):
+    assert part in text(ask(client, messages=chat(*prompts)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unit", "count"),
+    [
+        ("Answer in 3 sentences.", r"[Ss]entence \d+", 3),
+        ("Write 4 lines", r"(?m)^- ", 4),
+        ("2 paragraphs", r"\n\n", 2),
+    ],
+)
+def test_lengths_in_other_units(client, prompt, unit, count):
+    assert len(re.findall(unit, text(ask(client, prompt)))) == count
 
 
 def test_every_invented_reply_says_it_is_one(client):
