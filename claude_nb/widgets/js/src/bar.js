@@ -1,5 +1,5 @@
 // The line below a reply: what is going on and Stop while it streams, the facts when it is over.
-import { create } from "./blocks.js";
+import { create } from "./dom.js";
 import { hasEnded } from "./session.js";
 
 const PILLS = new Set(["badge", "stop", "error"]);

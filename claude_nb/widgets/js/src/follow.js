@@ -5,22 +5,27 @@ export class Follower {
   #end;
   #around = []; // what may scroll, from the inside out
   #parent = null;
+  #following = false;
+  #top = 0; // where this class or the reader has scrolled to
 
   constructor(end) {
     this.#end = end;
   }
 
   around(draw) {
-    const before = this.#below();
+    const scroller = this.#scroller();
+    // The end may move while nothing is drawn, when a block out of sight gets its true height: only a reader who
+    // scrolls back has left.
+    if (scroller.scrollTop < this.#top) this.#following = false;
+    if (this.#below(scroller) <= NEAR) this.#following = true;
     draw();
-    if (before > NEAR) return;
-    const after = this.#below();
-    if (after > 0 && after > before) this.#scroller().scrollTop += after;
+    const below = this.#below(scroller);
+    if (this.#following && below > 0) scroller.scrollTop += below;
+    this.#top = scroller.scrollTop;
   }
 
   /** Pixels by which the end of the reply is below what the reader sees. */
-  #below() {
-    const scroller = this.#scroller();
+  #below(scroller) {
     const page = scroller === this.#end.ownerDocument.scrollingElement;
     const edge = page ? scroller.clientHeight : scroller.getBoundingClientRect().bottom;
     return this.#end.getBoundingClientRect().bottom - edge;

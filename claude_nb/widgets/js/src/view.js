@@ -1,10 +1,13 @@
 // One view of a session: operations in, DOM out.
 import { Bar } from "./bar.js";
-import { Card, create, Sources, TextRun, Thinking } from "./blocks.js";
+import { Card } from "./card.js";
 import { addCopyButtons } from "./copy.js";
+import { create } from "./dom.js";
 import { Follower } from "./follow.js";
 import { Frames } from "./frames.js";
 import { hasEnded } from "./session.js";
+import { Sources, TextRun } from "./text.js";
+import { Thinking } from "./thinking.js";
 
 export class View {
   #doc;
@@ -27,11 +30,11 @@ export class View {
   }
 
   apply([name, ...args]) {
-    this[`_${name}`](...args);
+    this[name](...args);
     this.#frames.request(this.bar.ended);
   }
 
-  _reset() {
+  reset() {
     this.#body.replaceChildren();
     this.#sources = new Sources();
     this.#parts = new Map();
@@ -40,30 +43,30 @@ export class View {
     this.#dirty.clear();
   }
 
-  _open(index, type, info) {
+  open(index, type, info) {
     const part = this.#part(type, info ?? {});
     part.open?.(index);
     this.#parts.set(index, part);
     this.#open.add(index);
     this.#last = part;
-    if (!part.element.isConnected) this.#body.append(part.element);
+    if (!part.element.parentNode) this.#body.append(part.element);
     this.#dirty.add(part);
   }
 
-  _add(index, text) {
+  add(index, text) {
     this.#change(index, (part) => part.add(index, text));
   }
 
-  _cite(index, source) {
+  cite(index, source) {
     this.#change(index, (part) => part.cite?.(index, source));
   }
 
-  _close(index) {
+  close(index) {
     this.#open.delete(index);
     this.#change(index, (part) => part.close(index));
   }
 
-  _state(state) {
+  state(state) {
     this.bar.state(state);
     if (!hasEnded(state)) return;
     for (const [index, part] of this.#parts) {
@@ -73,7 +76,7 @@ export class View {
     this.#open.clear();
   }
 
-  _footer(chips) {
+  footer(chips) {
     this.bar.footer(chips);
   }
 
