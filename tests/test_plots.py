@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from claude_nb import plots
 from claude_nb.errors import LedgerError
-from claude_nb.ledger import Ledger
+from claude_nb.ledger import Budget, Ledger
+from claude_nb.plots.canvas import CLASSES
 
 COLUMNS = [
     "input_tokens",
@@ -19,6 +20,9 @@ COLUMNS = [
     "ephemeral_1h_input_tokens",
     "cache_read_input_tokens",
 ]
+
+
+EVERY = [plots.spend, plots.context, plots.models, plots.shares]
 
 
 @pytest.fixture(autouse=True)
@@ -60,17 +64,18 @@ class Chat:
 
 
 @pytest.mark.parametrize("number", [0, 1, 3, 200])
-@pytest.mark.parametrize("plot", [plots.spend, plots.context])
+@pytest.mark.parametrize("plot", EVERY)
 def test_any_number_of_calls_is_drawn_without_touching_global_state(plot, number):
     before = dict(mpl.rcParams)
     ax = plot(calls(number) if number else Ledger(":memory:"))
     ax.figure.canvas.draw()
     assert isinstance(ax, Axes)
-    assert len(ax.frame) == number
+    if plot in (plots.spend, plots.context):
+        assert len(ax.frame) == number
     assert dict(mpl.rcParams) == before
 
 
-@pytest.mark.parametrize("plot", [plots.spend, plots.context])
+@pytest.mark.parametrize("plot", EVERY)
 def test_given_axes_are_drawn_in_and_returned(plot):
     _, ax = plt.subplots()
     assert plot(calls(2), ax=ax) is ax
@@ -113,13 +118,13 @@ def test_real_calls_hide_simulated_ones_and_simulated_ones_alone_say_so():
 def test_in_a_kernel_the_numbers_are_printed_and_nothing_else(monkeypatch, capsys):
     plots.spend(calls(4))
     assert not capsys.readouterr().out
-    monkeypatch.setattr(plots, "_in_notebook", lambda: True)
+    monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
     plots.spend(calls(4))
     plots.context(calls(2))
     assert capsys.readouterr().out == (
-        "Spend, cumulative: 4 calls billed by the API\n"
+        "Spend, cumulative: 4 real calls\n"
         "  spent $1.00\n"
-        "Context per turn: 2 calls billed by the API\n"
+        "Context per turn: 2 real calls\n"
         "  cache read: first 0, last 100, most 100 tokens\n"
         "  cache write 5m: first 5, last 5, most 5 tokens\n"
         "  uncached input: first 10, last 20, most 20 tokens\n"
@@ -133,10 +138,50 @@ def test_what_has_no_calls_is_refused_in_words():
 
 def test_colours_can_be_told_apart_by_colour_blind_readers():
     okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000"}
-    assert {colour for _, colour in plots._CLASSES.values()} <= okabe_ito
+    assert {colour for _, colour in CLASSES.values()} <= okabe_ito
 
 
 def test_importing_the_plots_does_not_import_matplotlib():
     code = "import claude_nb.plots, sys; print('matplotlib' in sys.modules or 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
     assert done.stdout.strip() == "False"
+
+
+def test_models_are_sorted_by_cost_and_add_up():
+    mixed = pd.concat([calls(2), calls(3, model="claude-opus-5-5", cost_usd=1.0)])
+    drawn = plots.models(mixed).frame
+    assert list(drawn["model"]) == ["claude-opus-5-5", "claude-haiku-5-5"]
+    assert list(drawn["cost_usd"]) == [3.0, 0.5]
+
+
+def test_the_share_of_tokens_is_not_the_share_of_cost():
+    table = calls(1, model="claude-opus-5-5", input_tokens=100, cache_read_input_tokens=900, output_tokens=0)
+    table["ephemeral_5m_input_tokens"] = 0
+    drawn = plots.shares(table).frame
+    assert drawn.loc["cache_read_input_tokens", "share_of_tokens"] == pytest.approx(0.9)
+    assert drawn.loc["cache_read_input_tokens", "share_of_cost"] == pytest.approx(
+        900 * 0.2 / (900 * 0.2 + 100 * 4)
+    )
+
+
+def test_a_budget_is_drawn_with_its_limit():
+    with Budget(5, per="day", ledger=Ledger(":memory:")) as limit:
+        ax = plots.budget(limit)
+    (line,) = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert list(line.get_ydata()) == [5, 5]
+    assert ax.get_ylim()[1] > 5
+
+
+def test_the_dashboard_has_four_plots():
+    axes = plots.dashboard(calls(3))
+    axes[0].figure.canvas.draw()
+    assert [ax.get_title(loc="left") for ax in axes] == [
+        "Spend, cumulative",
+        "Context per turn",
+        "Cost by model",
+        "Share of tokens and of cost",
+    ]
+
+
+def test_a_refused_call_is_no_call():
+    assert plots.spend(calls(2, outcome="budget_refused")).frame.empty

@@ -20,6 +20,8 @@ from .prices import price_usage
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import pandas as pd
+
     from .ledger import Ledger
     from .store import Store
 
@@ -101,6 +103,14 @@ class Budget:
         """USD that can still be spent in the current period."""
         return max(self.usd - self.spent(simulated=simulated), Decimal(0))
 
+    def calls(self) -> "pd.DataFrame":
+        """The frame of the calls that count in the current period; for ``"call"`` those of this kernel."""
+        ledger = self.ledger if self.per in ("day", "month", "total") else self.ledger.session()
+        frame = ledger.frame()
+        if self.per in ("day", "month"):
+            frame = frame[frame["ts"] >= _period_start(self.per)]
+        return frame
+
     def close(self) -> None:
         """Stop limiting. What was recorded stays."""
         if self in self._store.budgets:
@@ -128,12 +138,17 @@ class Budget:
         columns = attempts.c
         used = select(func.sum(func.coalesce(columns.cost_pico, columns.cost_high_pico)))
         used = used.where(columns.simulated.is_(simulated))
-        now = datetime.now(UTC).isoformat()
         if self.per == "notebook":
             used = used.where(columns.session == SESSION)
         elif self.per in ("day", "month"):
-            used = used.where(columns.ts >= now[: len("2026-11-22") if self.per == "day" else len("2026-11")])
+            used = used.where(columns.ts >= _period_start(self.per).isoformat())
         return from_pico(connection.execute(used).scalar()) or Decimal(0)
+
+
+def _period_start(per: Per) -> datetime:
+    """Midnight UTC of today, or of the first of the month."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today if per == "day" else today.replace(day=1)
 
 
 @dataclass(frozen=True, slots=True)
