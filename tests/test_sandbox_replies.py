@@ -110,6 +110,13 @@ def test_a_scripted_dict_sets_what_it_names():
     assert (message.usage.output_tokens, message.usage.cache_read_input_tokens) == (7, 9)
 
 
+def test_an_sdk_message_can_be_the_reply():
+    first = ask("Count to 9")
+    for reply in (first, first.to_dict(), list(first.content)):
+        again = ask("Something else", sandbox=Sandbox(replies=[reply]))
+        assert [block.to_dict() for block in again.content] == [block.to_dict() for block in first.content]
+
+
 def test_an_empty_scripted_reply_has_no_content():
     message = ask(sandbox=Sandbox(replies=[[]]))
     assert (message.content, message.stop_reason) == ([], "end_turn")

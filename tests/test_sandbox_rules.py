@@ -86,6 +86,14 @@ MATRIX = {
         "messages.0.id: Extra inputs",
     ),
     "wrong type": ({"max_tokens": "100"}, "max_tokens: Input should be a valid integer"),
+    "data that is no text": (
+        {
+            "messages": [
+                user([{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": 3}}])
+            ]
+        },
+        "messages.0.content.0.source.data: Input should be a valid string",
+    ),
     "unknown block": ({"messages": [user([{"type": "txt"}])]}, "messages.0.content.0.type"),
     "temperature": ({"temperature": 1.0}, "temperature: Extra inputs are not permitted"),
     "top_p": ({"top_p": 0.9}, "top_p: Extra inputs are not permitted"),

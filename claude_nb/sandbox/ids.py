@@ -18,8 +18,13 @@ def mint(prefix: str, *seed: Any) -> str:
     return f"{prefix}_01{''.join(digits)}"
 
 
+def digest(content: bytes) -> str:
+    """A digest of bytes."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def fingerprint(body: dict[str, Any]) -> str:
     """A digest of a request body; streaming or not, the reply is the same one."""
     kept = {name: value for name, value in body.items() if name != "stream"}
     text = json.dumps(kept, sort_keys=True, ensure_ascii=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest(text.encode())

@@ -15,7 +15,8 @@ Scripted = str | Sequence[Json] | Json
 """A reply given in Python: text, content blocks, or a dict with ``content`` and what else should be set."""
 Script = Callable[[Json], Scripted | None]
 
-_SETTABLE = {"content", "stop_reason", "stop_sequence", "stop_details", "usage", "container", "model"}
+_SETTABLE = {"content", "stop_reason", "stop_sequence", "stop_details", "usage", "container", "model", "id"}
+_GIVEN = {"type", "role", "diagnostics"}  # what a whole message also holds
 _MINIMUM_OUTPUT = 1
 
 
@@ -58,16 +59,17 @@ class Finished:
 
 
 def read(given: Scripted) -> Reply:
-    """Understand a reply given in Python.
+    """Understand a reply given in Python; SDK messages and blocks count as the JSON they stand for.
 
     Raises:
         SandboxError: It is neither text, nor blocks, nor a dict with ``content``.
     """
+    given = _plain(given)
     if isinstance(given, str):
         return Reply(_blocks(given))
     if isinstance(given, dict):
         settings: Json = given
-        if unknown := settings.keys() - _SETTABLE:
+        if unknown := settings.keys() - _SETTABLE - _GIVEN:
             raise SandboxError(f"A reply cannot set {sorted(unknown)}. It can set {sorted(_SETTABLE)}.")
         content = settings.get("content", [])
         fields = {
@@ -83,6 +85,13 @@ def read(given: Scripted) -> Reply:
             fields=fields,
         )
     return Reply(_blocks(given), think=False)
+
+
+def _plain(given: Any) -> Any:
+    """SDK objects as the JSON they stand for."""
+    if isinstance(given, list | tuple):
+        return [_plain(member) for member in given]
+    return given.to_dict() if hasattr(given, "to_dict") else given
 
 
 def _blocks(content: Any) -> list[Json]:

@@ -9,7 +9,6 @@ import types
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-import pydantic
 from typing_extensions import get_type_hints, is_typeddict
 
 from .apierror import ApiError, invalid
@@ -95,27 +94,34 @@ def _check_union(value: Any, kind: Any, path: str) -> None:
 
 
 def _chosen(value: dict[str, Any], members: tuple[Any, ...], path: str) -> tuple[Any, ...]:
-    """The members of a union that the value's ``type`` or ``role`` names."""
-    objects = [member for member in members if is_typeddict(member)]
-    if any(_is_mapping(member) for member in members):
+    """The members of a union that the value's ``role`` or ``type`` names."""
+    key, tagged, untagged = _discriminator(members)
+    if key is None:
         return members
-    for key in ("role", "type"):
-        tags = {member: _tags(member, key) for member in objects}
-        if not any(tags.values()):
-            continue
-        found = tuple(member for member in objects if value.get(key) in tags[member])
-        if found:
-            return found
-        untagged = tuple(member for member in objects if key not in _required(member))
-        if untagged and value.get(key) is None:
-            return untagged
-        if key not in value:
-            raise _error(_join(path, key), "Field required")
-        options = sorted({str(tag) for names in tags.values() for tag in names if tag})
-        raise _error(
-            _join(path, key), f"Input tag {value[key]!r} does not match any of: {', '.join(options)}"
-        )
-    return members
+    tag = value.get(key)
+    if isinstance(tag, str) and tag in tagged:
+        return tagged[tag]
+    if untagged and tag is None:
+        return untagged
+    if key not in value:
+        raise _error(_join(path, key), "Field required")
+    raise _error(_join(path, key), f"Input tag {tag!r} does not match any of: {', '.join(sorted(tagged))}")
+
+
+@cache
+def _discriminator(
+    members: tuple[Any, ...],
+) -> tuple[str | None, dict[str, tuple[Any, ...]], tuple[Any, ...]]:
+    """What tells the objects of a union apart: the key, the members by tag, and those that need no tag."""
+    objects = [member for member in members if is_typeddict(member)]
+    for key in () if any(map(_is_mapping, members)) else ("role", "type"):
+        tagged: dict[str, tuple[Any, ...]] = {}
+        for member in objects:
+            for tag in filter(None, _tags(member, key)):
+                tagged[tag] = (*tagged.get(tag, ()), member)
+        if tagged:
+            return key, tagged, tuple(member for member in objects if key not in _required(member))
+    return None, {}, ()
 
 
 def _is_mapping(kind: Any) -> bool:
@@ -125,14 +131,20 @@ def _is_mapping(kind: Any) -> bool:
 
 @cache
 def _members(kind: Any) -> tuple[Any, ...]:
-    """The members of a union as they can appear on the wire: response models are dropped."""
+    """The members of a union as they can appear on the wire: response models, files and dates are dropped."""
     flat: list[Any] = []
     for member in map(_unwrap, get_args(kind)):
         if get_origin(member) in (Union, types.UnionType):
             flat.extend(_members(member))
-        elif not (isinstance(member, type) and issubclass(member, pydantic.BaseModel)):
+        elif _is_json(member):
             flat.append(member)
     return tuple(flat)
+
+
+def _is_json(kind: Any) -> bool:
+    origin = get_origin(kind)
+    container = isinstance(origin, type) and issubclass(origin, collections.abc.Iterable)
+    return is_typeddict(kind) or origin is Literal or container or kind in (*_SCALARS, object, type(None))
 
 
 @cache

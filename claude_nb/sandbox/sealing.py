@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 Json = dict[str, Any]
@@ -52,7 +53,12 @@ def sign(seal: Seal) -> str:
 
 def read(block: Json) -> Seal | None:
     """The seal of a thinking block, or ``None`` when the sandbox did not make it or it was altered."""
-    raw = _decoded(block.get("signature", ""))
+    return _unsealed(str(block.get("signature") or ""))
+
+
+@lru_cache(maxsize=4096)
+def _unsealed(signature: str) -> Seal | None:
+    raw = _decoded(signature)
     if raw is None or not raw.startswith(_MARK):
         return None
     payload, mac = raw[:-_SEAL_BYTES], raw[-_SEAL_BYTES:]

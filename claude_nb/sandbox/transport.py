@@ -91,7 +91,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         return self._answer(request).response(request)
 
     def _answer(self, request: httpx2.Request) -> Answer:
-        request_id = ids.mint("req", request.method, request.url.path, request.content.hex())
+        request_id = ids.mint("req", request.method, request.url.path, ids.digest(request.content))
         headers = responses.headers(request_id, self._clock())
         try:
             return self._route(request, intake.identify(request), headers)
@@ -136,7 +136,10 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             return None
         body = intake.parse(request) if request.content else {}
         with self._lock:
-            return self._tape.find(request.method, request.url.raw_path.decode(), body)
+            entry = self._tape.find(request.method, request.url.raw_path.decode(), body)
+            if entry and entry.reply is None and body:
+                self.requests.append(body)
+        return entry
 
     def _accept(self, body: Any, caller: Caller, *, counting: bool = False, batch: bool = False) -> Accepted:
         model = intake.model_of(body)
