@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -93,7 +94,8 @@ def _git_ignores(path: Path) -> bool | None:
 def _ledger() -> Iterator[Finding]:
     from .ledger import Ledger
 
-    health = Ledger().health()
+    with warnings.catch_warnings(action="ignore"):  # what a warning would say is in the report
+        health = Ledger().health()
     if health.last_error:
         yield Finding("ledger", "wrong", f"{health.ledger} cannot be written: {health.last_error}")
     else:
