@@ -100,7 +100,7 @@ def test_three_processes_never_overspend_ten_cents(tmp_path):
     path = tmp_path / "spend.db"
     with serving(Reply(FULL)) as server:
         command = [sys.executable, "-c", WORKER, server.url, str(path)]
-        workers = [subprocess.Popen(command) for _ in range(3)]  # noqa: S603 - our own code
+        workers = [subprocess.Popen(command) for _ in range(3)]
         assert [worker.wait() for worker in workers] == [0, 0, 0]
         assert len(server.hits) == 9
     assert Ledger(path).total().usd == 9 * COST

@@ -42,7 +42,7 @@ def test_calls_carry_their_cell_and_notebook_even_from_worker_threads(tmp_path):
             "JPY_SESSION_NAME": "/home/ada/lessons/first.ipynb",
             "IPYTHONDIR": str(tmp_path),
         }
-        subprocess.run(command, check=True, env=environment, capture_output=True)  # noqa: S603 - our own code
+        subprocess.run(command, check=True, env=environment, capture_output=True)
     frame = Ledger(path).frame()
     assert list(frame["cell"]) == ["1", "2", "3", "mine"]
     assert set(frame["notebook"]) == {"first.ipynb"}

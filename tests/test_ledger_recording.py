@@ -812,3 +812,14 @@ def test_an_empty_ledger_answers_every_question(ledger):
     assert ledger.health().ok
     assert ledger.reprice() == 0
     assert ledger.leaks() == []
+
+
+def test_a_group_whose_cost_is_unknown_is_not_a_group_that_cost_nothing(ledger):
+    with serving(Reply(message(model="smollm")), Reply(message())) as server:
+        client = client_of(server, ledger)
+        for _ in range(2):
+            client.messages.create(**REQUEST)
+    table = ledger.by("model")
+    assert list(table.index) == [MODEL, "smollm"]
+    assert table["cost_usd"].isna().tolist() == [False, True]
+    assert table.loc["smollm", "unpriced"] == 1

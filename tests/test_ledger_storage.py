@@ -19,7 +19,7 @@ from ledger_server import REQUEST, Reply, message, serving, stream
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger
 from claude_nb.ledger import store as store_module
-from claude_nb.ledger.store import resolve
+from claude_nb.ledger.address import resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ledger")
 
@@ -48,12 +48,45 @@ def test_the_address_is_a_path_a_url_memory_or_the_environment(monkeypatch, tmp_
     path = tmp_path / "spend.db"
     monkeypatch.setenv("CLAUDE_NB_LEDGER", str(path))
     assert resolve(None) == resolve(path) == resolve(str(path)) == f"sqlite:///{path}"
-    assert resolve("sqlite:///x.db") == "sqlite:///x.db"
-    assert resolve(":memory:") == "sqlite://"
+    monkeypatch.chdir(tmp_path)
+    assert (
+        resolve("sqlite:///spend.db") == resolve("spend.db") == f"sqlite:///{path}"
+    )  # a later chdir moves nothing
+    assert resolve(f"sqlite:///{path}") == f"sqlite:///{path}"
+    assert resolve(":memory:") == resolve("sqlite://") == resolve("sqlite:///:memory:") == "sqlite://"
     monkeypatch.setenv("CLAUDE_NB_LEDGER", "postgresql+psycopg://u:secret@h/db")
     assert resolve(None).startswith("postgresql")
     monkeypatch.delenv("CLAUDE_NB_LEDGER")
     assert resolve(None).endswith("claude_nb/ledger.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "https://example.com/x"])
+def test_another_kind_of_database_is_refused_at_once(url):
+    with pytest.raises(LedgerError, match="SQLite or PostgreSQL") as refusal:
+        Ledger(url)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_missing_driver_is_named_and_costs_no_call():
+    ledger = Ledger("postgresql+pg8000://u:secret@127.0.0.1:1/db")
+    with serving(Reply(message())) as server:
+        assert call(server, ledger).usage.output_tokens == 17
+    with pytest.raises(LedgerError) as refusal:
+        ledger.total()
+    assert "secret" not in f"{refusal.value}{ledger.health()}"
+    assert ledger.health().waiting == 2
+
+
+def test_a_row_written_in_the_thread_that_holds_the_database_waits_its_turn():
+    """A garbage collection can settle a dropped stream at any moment, even inside the ledger's own query."""
+    ledger = Ledger(":memory:")
+    with serving(Reply(message())) as server:
+        client = ledger.meter(anthropic.Anthropic(api_key="test", base_url=server.url, max_retries=0))
+        opened = client.messages.create(**REQUEST, stream=True)
+        with ledger._store.transaction():
+            opened.close()
+            del opened
+    assert list(ledger.frame()["outcome"]) == ["aborted"]
 
 
 def test_repr_is_one_stable_line_without_a_password_or_a_path(tmp_path):
@@ -298,7 +331,7 @@ call()
 
 
 def run_python(code, url, path, number):
-    return subprocess.Popen([sys.executable, "-c", code, url, str(path), str(number)])  # noqa: S603 - our own code
+    return subprocess.Popen([sys.executable, "-c", code, url, str(path), str(number)])
 
 
 def test_processes_writing_at_once_lose_and_double_nothing(tmp_path):

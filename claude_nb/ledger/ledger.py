@@ -58,7 +58,8 @@ class Ledger:
     """
 
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
-        from .store import Store, resolve, store_at
+        from .address import resolve
+        from .store import Store, store_at
 
         address = resolve(url)
         self._store: Store = Store(address) if address == "sqlite://" else store_at(address)

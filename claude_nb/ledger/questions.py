@@ -99,9 +99,9 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
             "calls": row["calls"],
             "attempts": row["attempts"],
             **{name: row[name] for name in _TOKENS},
-            "cost_usd": _float(row["usd"] or 0),
-            "cost_low": _float((row["usd"] or 0) + (row["low"] or 0)),
-            "cost_high": None if row["unbounded"] else _float((row["usd"] or 0) + (row["high"] or 0)),
+            "cost_usd": _float(row["usd"]),
+            "cost_low": _float(_sum(row["usd"], row["low"])),
+            "cost_high": None if row["unbounded"] else _float(_sum(row["usd"], row["high"])),
             "unfinished": row["unfinished"],
             "unpriced": row["unpriced"],
         }
@@ -216,6 +216,12 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     """The columns a reader looks for first, first."""
     first = ["ts", "model", *_TOKENS, *_MONEY.values(), "outcome", "stop_reason", "simulated"]
     return table[first + [name for name in table.columns if name not in first]]
+
+
+def _sum(*amounts: int | None) -> int | None:
+    """The sum of what is known; None when nothing is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
 
 
 def _float(pico: int | None) -> float | None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Executable, Row
 
-ENVIRONMENT = "CLAUDE_NB_LEDGER"
 _BUSY_SECONDS = 3.0
 _RETRY_AFTER_SECONDS = 15.0
 """How long a failed database is left alone, so that a run of calls is not slowed by it again and again."""
@@ -34,22 +33,6 @@ _ADVISORY_LOCK = 0x636C61756465
 
 ABANDONED = "the process ended while the call was open"
 """Why a row is unfinished that nobody can settle any more, unless its settled twin waits in the side folder."""
-
-
-def resolve(url: str | os.PathLike[str] | None) -> str:
-    """The database URL of a path, a URL, ``":memory:"``, or (None) of the environment or the user's folder."""
-    given = os.fspath(url) if url is not None else os.environ.get(ENVIRONMENT) or str(_default_path())
-    if given == ":memory:":
-        return "sqlite://"
-    if "://" in given:
-        return given
-    return f"sqlite:///{Path(given).expanduser().absolute()}"
-
-
-def _default_path() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("claude_nb", appauthor=False) / "ledger.db"
 
 
 @cache
@@ -207,6 +190,10 @@ class Store:
             with self._lock:
                 self._write_waiting()
                 yield self._connected()
+        except ImportError as error:
+            raise LedgerError(
+                f"The ledger ({self.label}) needs a driver: {error}. Type: pip install 'psycopg[binary]'."
+            ) from error
         except (SQLAlchemyError, OSError) as error:
             self._close()
             raise LedgerError(

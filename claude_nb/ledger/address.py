@@ -1,0 +1,36 @@
+"""Where a ledger lives: a path, a URL, memory, the environment or the user's folder, as one database URL."""
+
+import os
+from pathlib import Path
+
+from claude_nb.errors import LedgerError
+
+ENVIRONMENT = "CLAUDE_NB_LEDGER"
+
+
+def resolve(url: str | os.PathLike[str] | None) -> str:
+    """The database URL of a path, a URL, ``":memory:"``, or (None) of the environment or the user's folder.
+
+    Raises:
+        LedgerError: The URL names a database other than SQLite and PostgreSQL.
+    """
+    given = os.fspath(url) if url is not None else os.environ.get(ENVIRONMENT) or str(_default_path())
+    kind, is_url, rest = given.partition("://")
+    if given == ":memory:" or (is_url and kind.startswith("sqlite") and rest in ("", "/", "/:memory:")):
+        return "sqlite://"
+    if not is_url:
+        return f"sqlite:///{Path(given).expanduser().absolute()}"
+    if kind.startswith("sqlite"):  # absolute, so that a later chdir does not change the file
+        return f"{kind}:///{Path(rest.removeprefix('/')).absolute()}"
+    if not kind.startswith("postgresql"):
+        raise LedgerError(
+            f"A ledger lives in SQLite or PostgreSQL, not in {kind!r}. Type Ledger('spend.db') or "
+            "Ledger('postgresql+psycopg://user@host/database')."
+        )
+    return given
+
+
+def _default_path() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("claude_nb", appauthor=False) / "ledger.db"
