@@ -16,8 +16,9 @@ from comm.base_comm import BaseComm
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_nb.widgets.blocks import indent_json
 from claude_nb.widgets.markdown import render
-from claude_nb.widgets.saved import indent_json, static_bundle
+from claude_nb.widgets.saved import static_bundle
 from claude_nb.widgets.stream import StreamView
 from claude_nb.widgets.wire import Op, Outbox, Page
 
@@ -369,6 +370,10 @@ def test_cited_text_in_several_blocks_reads_as_one_sentence_with_numbered_source
     assert plain == "It is sunny[1][2] and warm.[2]\n\n[1] A https://a.example\n[2] B"
 
 
+def test_text_blocks_that_follow_each_other_are_joined_as_the_sdk_joins_them():
+    assert saved({"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}) == ("Hello", "Hello")
+
+
 @pytest.mark.parametrize(
     ("block", "plain"),
     [
@@ -444,11 +449,11 @@ def test_the_bundle_names_every_licence_inside_it():
 def test_the_committed_bundle_is_what_the_sources_build(tmp_path):
     shutil.copytree(JS, tmp_path / "js", symlinks=True)
     (tmp_path / "static").mkdir()
-    subprocess.run(["node", "build.mjs"], cwd=tmp_path / "js", check=True)  # noqa: S607 - the reader's Node
+    subprocess.run(["node", "build.mjs"], cwd=tmp_path / "js", check=True)
     for built in sorted((tmp_path / "static").iterdir()):
         assert built.read_bytes() == (STATIC / built.name).read_bytes(), built.name
 
 
 def test_the_saved_view_needs_no_widget_library():
     code = "import sys, claude_nb.widgets.saved; sys.exit('anywidget' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
+    subprocess.run([sys.executable, "-c", code], check=True)
