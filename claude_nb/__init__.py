@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .chat import Chat
     from .client import connect, connect_async
     from .history import History
-    from .ledger import Ledger
+    from .ledger import Budget, Ledger
     from .models import MODEL
     from .sandbox import Sandbox
     from .stream import watch, watch_async
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MODEL",
+    "Budget",
     "Chat",
     "History",
     "Ledger",
@@ -43,6 +44,7 @@ __all__ = [
 
 _ROOMS = {
     "MODEL": "models",
+    "Budget": "ledger",
     "Chat": "chat",
     "History": "history",
     "Ledger": "ledger",

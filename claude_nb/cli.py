@@ -1,4 +1,4 @@
-"""The command ``claude-nb``: open the tutorials, look for what is wrong."""
+"""The command ``claude-nb``: open the tutorials, serve the sandbox, look for what is wrong."""
 
 import argparse
 import os
@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=int, help="port to serve on (default: Jupyter's choice)")
     lab.set_defaults(run=_lab)
 
+    serve = commands.add_parser("serve", help="serve the offline sandbox to programs in any language")
+    serve.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1 (default: 8765)")
+    serve.add_argument("--tape", type=Path, metavar="F", help="recorded exchanges to replay")
+    serve.set_defaults(run=_serve)
+
     doctor = commands.add_parser("doctor", help="say what was found and what is wrong")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -70,6 +75,16 @@ def _lab(options: argparse.Namespace) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container root is the only user there is
     return subprocess.run(command, check=False).returncode  # noqa: S603 - our own words and the user's folder
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .sandbox import Sandbox
+    from .sandbox.server import HOST, serve
+
+    sandbox = Sandbox(tape=options.tape)
+    print(f"sandbox at http://{HOST}:{options.port} with any key; Ctrl-C ends it.", flush=True)
+    serve(sandbox, options.port)
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes the options

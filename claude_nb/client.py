@@ -1,15 +1,18 @@
 """The one place where a client is made: key found, live or sandbox decided, ledger attached."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, Secret, find_credential
 from .errors import ClaudeNbError, CredentialError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import anthropic
 
-    from .ledger import Ledger
+    from .ledger import Budget, Ledger
     from .sandbox import Sandbox
 
 Mode = Literal["auto", "live", "sandbox"]
@@ -24,7 +27,9 @@ def connect(
     api_key: str | None = None,
     base_url: str | None = None,
     ledger: "Ledger | str | Literal[False] | None" = None,
+    budget: "Budget | float | None" = None,
     sandbox: "Sandbox | None" = None,
+    record: "str | Path | None" = None,
     quiet: bool = False,
     **options: Any,
 ) -> "anthropic.Anthropic":
@@ -39,7 +44,11 @@ def connect(
         api_key: A key given in code. Prefer ``.env``: a key typed into a cell is saved with the notebook.
         base_url: A gateway or local server that speaks the Messages API.
         ledger: Where calls are recorded: default the user's ledger; a ``Ledger`` or database URL; ``False`` for none.
+        budget: A ``Budget``, or an amount in USD for the calls of this kernel. A call that would not fit is refused
+            before it is sent.
         sandbox: A ``Sandbox`` of your own (scripted replies, faults, a tape). Implies ``mode="sandbox"``.
+        record: A ``.jsonl`` file to which every live exchange is appended, without keys and ids, for
+            ``Sandbox(tape=...)`` to replay.
         quiet: Print nothing.
         **options: Passed on to the SDK's client (``timeout``, ``max_retries``, ``default_headers``, …).
 
@@ -48,6 +57,7 @@ def connect(
 
     Raises:
         CredentialError: The key is malformed, doubled or unreadable, or ``mode="live"`` found none.
+        ClaudeNbError: Arguments that exclude each other.
 
     Example:
         >>> client = connect(mode="sandbox")
@@ -58,9 +68,9 @@ def connect(
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
     plan = _Plan.make(mode, key, base_url, sandbox)
-    if plan.sandbox:
-        options["http_client"] = anthropic.DefaultHttpxClient(transport=plan.sandbox)
-    return anthropic.Anthropic(**plan.arguments(ledger, options, quiet=quiet))
+    if transport := plan.transport(record, options):
+        options["http_client"] = anthropic.DefaultHttpxClient(transport=transport)
+    return anthropic.Anthropic(**plan.arguments(_meter(ledger, budget), options, quiet=quiet))
 
 
 def connect_async(
@@ -69,7 +79,9 @@ def connect_async(
     api_key: str | None = None,
     base_url: str | None = None,
     ledger: "Ledger | str | Literal[False] | None" = None,
+    budget: "Budget | float | None" = None,
     sandbox: "Sandbox | None" = None,
+    record: "str | Path | None" = None,
     quiet: bool = False,
     **options: Any,
 ) -> "anthropic.AsyncAnthropic":
@@ -82,9 +94,9 @@ def connect_async(
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
     plan = _Plan.make(mode, key, base_url, sandbox)
-    if plan.sandbox:
-        options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=plan.sandbox)
-    return anthropic.AsyncAnthropic(**plan.arguments(ledger, options, quiet=quiet))
+    if transport := plan.transport(record, options):
+        options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=transport)
+    return anthropic.AsyncAnthropic(**plan.arguments(_meter(ledger, budget), options, quiet=quiet))
 
 
 class _Plan:
@@ -112,10 +124,23 @@ class _Plan:
 
         return cls(None, sandbox or Sandbox(), None)
 
-    def arguments(self, ledger: Any, options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    def transport(self, record: "str | Path | None", options: Mapping[str, Any]) -> Any:
+        """What carries the requests, where it is not the SDK's own choice."""
+        if record is None:
+            return self.sandbox
+        if self.sandbox:
+            raise ClaudeNbError(
+                "record=... needs a live client: the sandbox invents its replies. Leave it out here."
+            )
+        if "http_client" in options:
+            raise ClaudeNbError("record=... and http_client=... exclude each other. Leave one of them out.")
+        from .sandbox import Recorder
+
+        return Recorder(record)
+
+    def arguments(self, meter: Any, options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
         if not quiet:
             print(self.line())  # noqa: T201 - the one line that says live or sandbox
-        meter = _meter(ledger)
         middleware = [
             *options.pop("middleware", ()),
             *([meter] if meter else []),
@@ -155,9 +180,20 @@ def _without_v1(base_url: str | None) -> str | None:
     return base_url.rstrip("/").removesuffix("/v1") if base_url else None
 
 
-def _meter(ledger: Any) -> Any:
+def _meter(ledger: Any, budget: Any) -> Any:
     if ledger is False:
+        if budget is not None:
+            raise ClaudeNbError("a budget needs a ledger to count in. Leave out ledger=False.")
         return None
-    from .ledger import Ledger
+    from .ledger import Budget, Ledger
 
-    return (ledger if isinstance(ledger, Ledger) else Ledger(ledger)).middleware()
+    if isinstance(budget, Budget):
+        if ledger is not None and ledger is not budget.ledger:
+            raise ClaudeNbError(
+                "the budget watches another ledger. Pass Budget(..., ledger=...) the same one."
+            )
+        return budget.ledger.middleware()
+    book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+    if budget is not None:
+        Budget(budget, ledger=book)  # it holds from here on, for every client of this ledger
+    return book.middleware()

@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import anthropic
 import pytest
+from replay import ASK
 
 from claude_nb import tutorials
 from claude_nb.cli import main
@@ -116,6 +119,32 @@ class TestLab:
         monkeypatch.setattr("claude_nb.cli.find_spec", lambda name: None)
         assert main(["lab"]) == 1
         assert 'python -m pip install "claude_nb[lab]"' in capsys.readouterr().err
+
+
+class TestServe:
+    def test_it_answers_any_client_and_ends_cleanly_on_ctrl_c(self):
+        port = free_port()
+        command = [sys.executable, "-m", "claude_nb.cli", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+            client = anthropic.Anthropic(api_key="any", base_url=f"http://127.0.0.1:{port}", max_retries=8)
+            assert "sandbox" in client.messages.create(**ASK).content[-1].text
+        finally:
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=15)
+        assert process.returncode == 0
+        assert "Traceback" not in out
+
+    def test_a_taken_port_and_a_missing_tape_are_said_plainly(self, capsys):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
+        assert main(["serve", "--tape", "nowhere.jsonl"]) == 1
+        out = capsys.readouterr()
+        assert "nowhere.jsonl" in out.err
+        assert "Traceback" not in out.out + out.err
 
 
 def fetched(address: str, process: subprocess.Popen) -> str:

@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from replay import ASK
 
-from claude_nb import Ledger, Sandbox, connect, connect_async
+from claude_nb import Budget, Ledger, Sandbox, connect, connect_async
 from claude_nb.errors import ClaudeNbError, CredentialError
+from claude_nb.ledger import BudgetExceeded
 
 
 class Capture(httpx2.BaseTransport):
@@ -133,6 +134,43 @@ def test_the_recorder_is_innermost_and_sees_what_the_users_middleware_did():
     assert len(ledger.frame()) == 2
 
 
+def test_a_budget_refuses_a_call_before_it_is_sent():
+    sandbox = Sandbox()
+    ledger = Ledger(":memory:")
+    client = connect(sandbox=sandbox, quiet=True, ledger=ledger, budget=0.000001)
+    with pytest.raises(BudgetExceeded):
+        client.messages.create(**ASK)
+    assert not sandbox.requests
+
+
+def test_a_budget_of_ones_own_brings_its_ledger():
+    ledger = Ledger(":memory:")
+    with Budget(5, ledger=ledger) as budget:
+        connect(mode="sandbox", quiet=True, budget=budget).messages.create(**ASK)
+        assert len(ledger.frame()) == 1
+        with pytest.raises(ClaudeNbError, match="another ledger"):
+            connect(budget=budget, ledger=Ledger(":memory:"), quiet=True)
+    with pytest.raises(ClaudeNbError, match="needs a ledger"):
+        connect(budget=1, ledger=False, quiet=True)
+
+
+def test_live_exchanges_can_be_recorded_and_replayed(tmp_path, key, monkeypatch):
+    tape = tmp_path / "talk.jsonl"
+    body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+    body |= {"stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    live = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+    monkeypatch.setattr("httpx2.HTTPTransport", lambda *args, **options: live)
+    connect(api_key=key, record=tape, quiet=True).messages.create(**ASK)
+    assert key not in tape.read_text()
+    replayed = connect(sandbox=Sandbox(tape=tape), quiet=True).messages.create(**ASK)
+    assert replayed.id == "msg_1"
+
+
+def test_the_sandbox_is_not_recorded(tmp_path):
+    with pytest.raises(ClaudeNbError, match="needs a live client"):
+        connect(mode="sandbox", record=tmp_path / "talk.jsonl", quiet=True)
+
+
 def test_the_async_client_works_alike(run):
     async def go():
         client = connect_async(quiet=True)
@@ -159,7 +197,7 @@ def test_a_verbose_traceback_of_a_refused_key_does_not_hold_it(key, where):
         f"try: connect({argument})\n"
         "except Exception: print(VerboseTB(include_vars=True).text(*sys.exc_info()))\n"
     )
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
     )
     assert "CredentialError" in done.stdout
