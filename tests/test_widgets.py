@@ -16,11 +16,12 @@ from comm.base_comm import BaseComm
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_nb.turn import Op
 from claude_nb.widgets.blocks import indent_json
 from claude_nb.widgets.markdown import render
 from claude_nb.widgets.saved import static_bundle
 from claude_nb.widgets.stream import StreamView
-from claude_nb.widgets.wire import Op, Outbox, Page
+from claude_nb.widgets.wire import Outbox, Page
 
 DONE = {"phase": "done", "text": ""}
 STATIC = Path(__file__).parents[1] / "claude_nb" / "widgets" / "static"

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from claude_nb.turn import Chip, State
+
 from .blocks import Block, Sources, describe, markdown, runs
 from .markdown import link, render
-from .wire import Chip, State, encodable
+from .wire import encodable
 
 _GREY: Final = "var(--jp-ui-font-color2,color-mix(in srgb,currentColor 65%,transparent))"
 _ROOT: Final = f"--m:{_GREY};--s:var(--jp-ui-font-size1,13px)"

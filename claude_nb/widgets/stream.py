@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
 
-from .wire import Chip, Op, Outbox, Page, Phase, State, encodable
+from claude_nb.turn import Op
+
+from .wire import Outbox, Page, encodable
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
 
-__all__ = ["Chip", "Op", "Outbox", "Phase", "State", "StreamView"]
+__all__ = ["Outbox", "StreamView"]
 
 _STATIC: Final = Path(__file__).parent / "static"
 

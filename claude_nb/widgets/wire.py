@@ -7,7 +7,7 @@ everything. The operations:
     ["add", index, text]           more text, thinking or tool-input JSON for that block
     ["cite", index, {title, url}]  a source of that text block
     ["close", index]               the block is complete
-    ["state", {phase, text}]       what is going on, see Phase
+    ["state", {phase, text}]       what is going on, see claude_nb.turn.Phase
     ["footer", [chip, ...]]        how it ended: {kind, text, title, tone}
 
 The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "stop"}`` when Stop was pressed.
@@ -16,30 +16,11 @@ The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "st
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final
 
-Op: TypeAlias = list[Any]
-Phase: TypeAlias = Literal[
-    "connecting", "waiting", "thinking", "writing", "calling", "retrying", "done", "interrupted", "failed"
-]
+from claude_nb.turn import Chip, Op, State
 
 FLUSH_SECONDS: Final = 0.05
-
-
-class State(TypedDict):
-    """What is going on, in one word for the page and one line for the reader."""
-
-    phase: Phase
-    text: str
-
-
-class Chip(TypedDict):
-    """One fact of the footer; ``title`` is its tooltip and may be empty."""
-
-    kind: Literal["badge", "stop", "tokens", "price", "time", "note", "error"]
-    text: str
-    title: str
-    tone: Literal["ok", "muted", "warn", "bad"]
 
 
 class Outbox:

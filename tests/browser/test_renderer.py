@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recordings import needs_recordings, streams
+from replay import ASK, Replay
 
+from claude_nb.screens import saved_block
+from claude_nb.turn import Turn
 from claude_nb.widgets.saved import static_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -520,38 +524,69 @@ def spec() -> list[str]:
     return [example.replace("→", "\t") for example in examples]
 
 
-def differences(page: Page, sources: list[str]) -> list[Any]:
-    """Where the words or links of the live and the saved view differ."""
+def differences(page: Page, replies: list[tuple[list[Any], str]]) -> list[Any]:
+    """Where the words or links of the live view (operations) and the saved view (HTML) differ."""
     return page.eval(
-        """async (pairs) => {
+        """async (replies) => {
             const read = (root) => [
-                root.textContent.replace(/\\s+/g, ""),
+                [...root.children].map((e) => e.textContent.replace(/\\s+/g, "")).join(""),
                 ...[...root.querySelectorAll("a")].map((a) => `${a.textContent} -> ${a.getAttribute("href")}`),
             ].join("\\n");
-            const block = (text) => ({index: 0, type: "text", info: {}, text, cites: [], closed: true});
             const bad = [];
-            for (const [n, [source, html]] of pairs.entries()) {
-                receive({q: n + 1, snapshot: {blocks: [block(source)], state: {phase: "done", text: ""}, footer: []}});
+            let q = 0;
+            for (const [ops, html] of replies) {
                 const saved = read(document.createRange().createContextualFragment(html).firstElementChild);
+                receive({q: ++q, snapshot: {blocks: [], state: null, footer: []}});
+                for (const op of ops) receive({q: ++q, ops: [op]});
+                document.querySelectorAll("#live details").forEach((details) => (details.open = true));
                 let live;
                 for (let frame = 0; frame < 60 && live !== saved; frame++) {
                     await new Promise(requestAnimationFrame);
                     live = read(document.querySelector("#live .cnb-body"));
                 }
-                if (live !== saved) bad.push([source, live, saved]);
+                if (live !== saved) bad.push([live, saved]);
             }
             return bad;
         }""",
-        [[source, saved_html([{"type": "text", "text": source}])] for source in sources],
+        replies,
     )
 
 
+def told(text: str) -> tuple[list[Any], str]:
+    """Text as one reply: live and saved."""
+    ops = [["open", 0, "text", {}], ["add", 0, text], ["close", 0], state("done")]
+    return ops, saved_html([{"type": "text", "text": text}])
+
+
+def recorded(body: bytes) -> tuple[list[Any], str]:
+    """A recorded reply: live and saved."""
+    turn, ops = Turn(), []
+    with Replay(body).client().beta.messages.stream(**ASK) as stream:
+        for event in stream:
+            ops += turn.fold(event)
+    return [*ops, state("done")], saved_html([saved_block(block) for block in turn.blocks])
+
+
+def test_the_comparison_notices_a_word_and_a_link(page):
+    assert len(differences(page, [(told("a")[0], told("b")[1])])) == 1
+    assert (
+        len(differences(page, [(told("[a](https://a.example)")[0], told("[a](https://b.example)")[1])])) == 1
+    )
+
+
+@needs_recordings
+def test_recorded_replies_are_saved_as_they_were_shown(page):
+    replies = [recorded(recording.body) for recording in streams()]
+    assert len(replies) > 10
+    assert differences(page, replies) == []
+
+
 def test_live_and_saved_text_agree_on_a_corpus(page):
-    assert differences(page, CORPUS) == []
+    assert differences(page, [told(text) for text in CORPUS]) == []
 
 
 @pytest.mark.skipif(not SPEC.exists(), reason="no CommonMark examples: run `npm ci` in claude_nb/widgets/js")
 def test_live_and_saved_text_agree_on_every_commonmark_example(page):
     examples = spec()
     assert len(examples) > 640
-    assert differences(page, examples) == []
+    assert differences(page, [told(text) for text in examples]) == []
