@@ -435,9 +435,10 @@ def test_how_a_turn_ended_stands_below_it():
     assert audit(bundle["text/html"]).split() == ["Hal", "Stopped.max_tokens", "·", "$0.01"]
 
 
-def test_dollars_are_kept_from_the_typesetter():
+def test_dollars_are_kept_from_the_typesetter_with_and_without_our_classes():
     html = static_bundle([{"type": "text", "text": "$5 and $6"}], [], state=DONE)["text/html"]
     assert re.match(r'<div class="[^"]*\btex2jax_ignore\b[^"]*\bmathjax_ignore\b', html)
+    assert "<p><span>$</span>5 and <span>$</span>6</p>" in html
 
 
 def test_the_bundle_names_every_licence_inside_it():

@@ -73,7 +73,9 @@ class _SafeHTML(RendererHTML):
             known = 0 < number <= len(urls)
             return f"<sup>{link(urls[number - 1], f'[{number}]')}</sup>" if known else match[0]
 
-        return CITATION.sub(cite, escape(tokens[idx].content, quote=False))
+        # Typesetters look for pairs of dollars in one piece of text, also where our classes are taken out.
+        text = escape(tokens[idx].content, quote=False).replace("$", "<span>$</span>")
+        return CITATION.sub(cite, text)
 
     def fence(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
         language = (tokens[idx].info.split() or [""])[0]
