@@ -6,7 +6,15 @@ import { test } from "node:test";
 import { drawWhole, StreamMarkdown } from "../src/stream-markdown.js";
 import { div } from "./dom.mjs";
 
-const { tests: examples } = createRequire(import.meta.url)("commonmark-spec");
+const { tests: commonmark } = createRequire(import.meta.url)("commonmark-spec");
+const beyond = [
+  "| a | b | c |\n|:--|:-:|--:|\n| 1 | `x|y` | \\| |\n| 2 |\n| 3 | 4 | 5 | 6 |\n\nafter\n",
+  "a | b\n:-: | -\n1 | 2\n# closed by a heading\n",
+  "text\n| a |\n|---|\n| 1 |\n> closed by a quote\n",
+  "- | a | b |\n  |---|---|\n  | 1 | 2 |\n- next\n",
+  "~~struck~~ and ~one~ and ~~not\n\nstruck~~\n",
+];
+const examples = [...commonmark, ...beyond.map((markdown, i) => ({ markdown, number: `beyond ${i}` }))];
 
 const whole = (source, urls) => {
   const root = div();
@@ -95,6 +103,16 @@ test("a list that turns out loose is drawn loose from its first item on", () => 
 test("a reference defined at the end makes links of what was text before", () => {
   const root = stream("see [docs]\n\nmore\n\n[docs]: https://docs.example\n");
   assert.equal(root.querySelector("a").getAttribute("href"), "https://docs.example");
+});
+
+test("a definition that is still being written does not stick", () => {
+  const root = div();
+  const flow = new StreamMarkdown(root);
+  for (const letter of "[docs]: https://docs.example/guide\n\nsee [docs]\n\nmore") {
+    flow.append(letter);
+    flow.draw();
+  }
+  assert.equal(root.querySelector("a").getAttribute("href"), "https://docs.example/guide");
 });
 
 test("text nested deeper than the parser goes is shown as source, not dropped", () => {
