@@ -105,14 +105,15 @@ test("a reference defined at the end makes links of what was text before", () =>
   assert.equal(root.querySelector("a").getAttribute("href"), "https://docs.example");
 });
 
-test("a definition that is still being written does not stick", () => {
+test("a definition holds for what comes after it, and not before it is written out", () => {
   const root = div();
   const flow = new StreamMarkdown(root);
-  for (const letter of "[docs]: https://docs.example/guide\n\nsee [docs]\n\nmore") {
+  for (const letter of "[docs]: https://docs.example/guide\n\nsee [docs]\n\nmore\n\nand [docs] again") {
     flow.append(letter);
     flow.draw();
   }
-  assert.equal(root.querySelector("a").getAttribute("href"), "https://docs.example/guide");
+  const links = [...root.querySelectorAll("a")].map((a) => a.getAttribute("href"));
+  assert.deepEqual(links, Array(2).fill("https://docs.example/guide"));
 });
 
 test("text nested deeper than the parser goes is shown as source, not dropped", () => {
