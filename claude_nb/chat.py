@@ -1,6 +1,6 @@
 """A conversation to talk to: each message is streamed, shown, kept and accounted for."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -8,6 +8,7 @@ from .client import connect, connect_async
 from .errors import ModelError, PromptError
 from .history import Content, History
 from .ledger import label, price_usage
+from .loop import Ask, Limits, Loop, OnTruncation, Run
 from .models import MODEL, find
 from .stream import Reading, read, read_async
 
@@ -25,6 +26,9 @@ class Chat:
         tools: Tool definitions. A reply that calls one waits for ``chat.history.results(...)``.
         history: A conversation to continue; it brings its own system prompt and tools.
         max_tokens: Ceiling of each reply in tokens, thinking included.
+        max_turns: Requests that one ``send`` may make at most, to continue, resume or use tools.
+        max_seconds: Seconds after which one ``send`` makes no further request; None for no limit.
+        max_usd: USD after which one ``send`` makes no further request; None for no limit.
         display: Whether replies are shown as they arrive.
 
     Raises:
@@ -44,6 +48,9 @@ class Chat:
         tools: Iterable[Any] | None = None,
         history: History | None = None,
         max_tokens: int = 4096,
+        max_turns: int = 20,
+        max_seconds: float | None = None,
+        max_usd: float | None = None,
         display: bool = True,
     ) -> None:
         if history is not None and (system is not None or tools is not None):
@@ -53,54 +60,87 @@ class Chat:
         self.model = _usable(model)
         self.history = history or History(system=system, tools=tools)
         self.max_tokens = max_tokens
+        self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
         self._client = client
         self._label = uuid4().hex[:12]
 
-    def send(self, prompt: Content | None = None, *, max_tokens: int | None = None, **options: Any) -> Any:
+    def send(
+        self,
+        prompt: Content | None = None,
+        *,
+        max_tokens: int | None = None,
+        on_truncation: OnTruncation = "warn",
+        fallback: str | None = None,
+        **options: Any,
+    ) -> Any:
         """Send a message, show the reply as it arrives, and give the SDK's ``Message``.
 
-        Whatever happens, the conversation stays valid: a reply that was cut is kept and marked; where none
-        arrived the prompt is taken back, so that running the cell again does not double it.
+        A paused reply (``pause_turn``) is resumed. Whatever happens, the conversation stays valid: a reply that was
+        cut is kept and marked; where none arrived the prompt is taken back, so that running the cell again does not
+        double it.
 
         Args:
             prompt: Text or content blocks. None goes on without a new message: after tool results, or after
                 ``pause_turn``.
             max_tokens: Ceiling of this reply in tokens.
+            on_truncation: What to do about a reply cut at ``max_tokens``. ``"warn"`` says so below it and returns it;
+                ``"continue"`` asks for the rest and joins it; ``"retry"`` asks again with twice the ceiling;
+                ``"raise"`` raises, as it does for every other reply that is not complete.
+            fallback: A model to ask instead if this one refuses. The refused reply is never sent again.
             **options: Further arguments of ``client.messages.stream`` (``thinking``, ``output_config``, …).
+
+        Returns:
+            The SDK's ``Message``. Of an answer that took several replies: all their text, the last ``stop_reason``,
+            and the sum of their usage. Look at ``stop_reason``: None is an interruption, ``refusal`` a refusal.
 
         Raises:
             PromptError, HistoryError: The message cannot be sent; nothing was.
+            IncompleteReply: The reply is not complete and ``on_truncation`` is ``"raise"``; it has the message.
+            LimitReached: ``max_turns``, ``max_seconds`` or ``max_usd`` forbid a further request; likewise.
             anthropic.APIError, httpx2.HTTPError: What the SDK raised.
         """
         if self._client is None:
             self._client = connect()
-        request = self._request(prompt, max_tokens, options)
+        steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
         try:
-            with label(conversation=self._label), self._client.messages.stream(**request) as stream:
-                reading = read(stream, display=self.display)
-        except BaseException as error:
-            self._take_back(prompt, error)
-            raise
-        return self._settle(prompt, reading)
+            step = next(steps)
+            while True:
+                try:
+                    came = self._do(step)
+                except BaseException as error:  # noqa: BLE001 - the loop cleans up after an interrupt, then raises it
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            return end.value
 
     __call__ = send
 
     async def asend(
-        self, prompt: Content | None = None, *, max_tokens: int | None = None, **options: Any
+        self,
+        prompt: Content | None = None,
+        *,
+        max_tokens: int | None = None,
+        on_truncation: OnTruncation = "warn",
+        fallback: str | None = None,
+        **options: Any,
     ) -> Any:
         """Do the same as :meth:`send` with an async client: ``await chat.asend("…")``."""
         if self._client is None:
             self._client = connect_async()
-        request = self._request(prompt, max_tokens, options)
+        steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
         try:
-            with label(conversation=self._label):
-                async with self._client.messages.stream(**request) as stream:
-                    reading = await read_async(stream, display=self.display)
-        except BaseException as error:
-            self._take_back(prompt, error)
-            raise
-        return self._settle(prompt, reading)
+            step = next(steps)
+            while True:
+                try:
+                    came = await self._do_async(step)
+                except BaseException as error:  # noqa: BLE001 - the loop cleans up after a cancel, then raises it
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            return end.value
 
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""
@@ -115,33 +155,37 @@ class Chat:
     def _repr_html_(self) -> str:
         return self.history._repr_html_()
 
-    def _request(
-        self, prompt: Content | None, max_tokens: int | None, options: dict[str, Any]
-    ) -> dict[str, Any]:
-        if prompt is not None:
-            self.history.user(prompt)
-        try:
-            parts = self.history.request()
-        except BaseException:
-            if prompt is not None:
-                self.history.undo()
-            raise
-        return {"model": _usable(self.model), "max_tokens": max_tokens or self.max_tokens, **parts, **options}
+    def _steps(
+        self,
+        prompt: Content | None,
+        max_tokens: int | None,
+        on_truncation: str,
+        fallback: str | None,
+        options: dict[str, Any],
+    ) -> Generator[Ask | Run, Any, Any]:
+        loop = Loop(
+            self.history,
+            prompt,
+            {"model": _usable(self.model), "max_tokens": max_tokens or self.max_tokens, **options},
+            limits=Limits(self.max_turns, self.max_seconds, self.max_usd),
+            on_truncation=on_truncation,
+            fallback=_usable(fallback) if fallback is not None else None,
+        )
+        return loop.steps()
 
-    def _settle(self, prompt: Content | None, reading: Reading) -> Any:
-        if reading.message is None:
-            self._take_back(prompt, reading.error)
-        else:
-            self.history.reply(reading.message, simulated=reading.simulated)
-        if reading.error is not None:
-            raise reading.error
-        return reading.message
+    def _do(self, step: Ask | Run) -> Reading | None:
+        with label(conversation=self._label):
+            if isinstance(step, Run):
+                return None
+            with self._client.messages.stream(**step.request) as stream:
+                return read(stream, display=self.display)
 
-    def _take_back(self, prompt: Content | None, error: BaseException | None) -> None:
-        if prompt is not None:
-            self.history.undo()
-            if error is not None:
-                error.add_note("The message was taken back: send it again when the cause is gone.")
+    async def _do_async(self, step: Ask | Run) -> Reading | None:
+        with label(conversation=self._label):
+            if isinstance(step, Run):
+                return None
+            async with self._client.messages.stream(**step.request) as stream:
+                return await read_async(stream, display=self.display)
 
 
 def _usable(model: object) -> str:

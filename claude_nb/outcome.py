@@ -63,7 +63,8 @@ _KNOWN = {
         "model_context_window_exceeded",
         complete=False,
         label="context window full",
-        remedy="Trim or summarise the conversation.",
+        remedy="Send less: take back the last prompt with history.undo(), leave out long material, or start a new "
+        "conversation with a summary of this one.",
         tone="warn",
     ),
     "compaction": Outcome(

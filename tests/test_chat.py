@@ -4,15 +4,50 @@ import anthropic
 import httpx2
 import pytest
 from anthropic.types import Message
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from replay import Replay
 from test_stream import END, OPEN, START, WHOLE, delta, done, event
 
 from claude_nb import MODEL, Chat, History, Ledger, Sandbox, connect, connect_async
 from claude_nb.errors import HistoryError, ModelError, PromptError
+from claude_nb.join import anchor, joined, seam
+from claude_nb.loop import IncompleteReply, LimitReached
+from claude_nb.sandbox import faults
 
 
 def sandbox_chat(**settings) -> Chat:
     return Chat(connect(mode="sandbox", quiet=True), display=False, **settings)
+
+
+def scripted(*replies, **settings) -> tuple[Chat, Sandbox]:
+    sandbox = Sandbox(replies=replies)
+    return Chat(connect(sandbox=sandbox, quiet=True), display=False, **settings), sandbox
+
+
+def faulty(*given, **settings) -> tuple[Chat, Sandbox]:
+    sandbox = Sandbox(faults=given)
+    return Chat(connect(sandbox=sandbox, quiet=True), display=False, **settings), sandbox
+
+
+def cut(words_: str) -> dict:
+    return {"content": [{"type": "text", "text": words_}], "stop_reason": "max_tokens"}
+
+
+class Writer:
+    """A model that writes a text in pieces of some characters, and repeats the last words when it is asked to."""
+
+    def __init__(self, text: str, size: int) -> None:
+        self.text, self.size, self.at = text, size, 0
+
+    def __call__(self, body):
+        done = self.text[: self.at]
+        end = anchor(done)
+        assert end in body["messages"][-1]["content"][-1]["text"]
+        start = len(done.rstrip()) - len(end)
+        self.at += self.size
+        reason = "max_tokens" if self.at < len(self.text) else "end_turn"
+        return {"content": [{"type": "text", "text": self.text[start : self.at]}], "stop_reason": reason}
 
 
 def words(message: Message) -> str:
@@ -188,3 +223,188 @@ def test_calls_of_one_chat_share_a_conversation_and_chats_do_not():
     one.send("c")
     conversations = list(Ledger().frame()["conversation"])
     assert conversations[0] == conversations[2] != conversations[1]
+
+
+POEM = "The sea was calm that night, and nobody spoke.\n\n  Far out, a light went on; then off. " * 12
+
+
+class TestTruncation:
+    def test_by_default_a_cut_reply_is_returned_as_what_it_is(self):
+        chat, sandbox = scripted(cut("Once upon"))
+        assert chat.send("story").stop_reason == "max_tokens"
+        assert len(sandbox.requests) == 1
+
+    def test_continue_joins_the_pieces_without_a_seam(self):
+        writer = Writer(POEM, 150)
+        sandbox = Sandbox(replies=writer)
+        chat = Chat(connect(sandbox=sandbox, quiet=True), display=False)
+        message = chat.send("poem", on_truncation="continue")
+        assert words(message) == POEM
+        assert message.stop_reason == "end_turn"
+        replies = [entry for entry in chat.history.entries if entry.role == "assistant"]
+        assert len(replies) == len(sandbox.requests) == -(-len(POEM) // 150)
+        assert message.usage.output_tokens == sum(entry.usage["output_tokens"] for entry in replies)
+        assert message.usage.input_tokens == chat.frame()["input_tokens"].sum()
+
+    def test_continue_works_async_too(self, run):
+        sandbox = Sandbox(replies=Writer(POEM, 400))
+        chat = Chat(connect_async(sandbox=sandbox, quiet=True), display=False)
+        assert words(run(chat.asend("poem", on_truncation="continue"))) == POEM
+
+    def test_continue_stops_at_the_turn_limit_with_all_that_came(self):
+        chat, _ = scripted(*[cut(f"part {n} ") for n in range(3)], max_turns=3)
+        with pytest.raises(LimitReached, match="3 turns") as caught:
+            chat.send("story", on_truncation="continue")
+        assert words(caught.value.message) == "part 0 part 1 part 2 "
+        assert caught.value.message.stop_reason == "max_tokens"
+        assert chat.send("Enough.").stop_reason == "end_turn"
+
+    def test_continue_stops_at_the_limit_in_money(self):
+        chat, sandbox = scripted(*[cut("word " * 400) for _ in range(9)], max_usd=0.0001)
+        with pytest.raises(LimitReached, match="max_usd is"):
+            chat.send("story", on_truncation="continue")
+        assert 1 <= len(sandbox.requests) < 9
+
+    def test_a_limit_in_money_needs_a_known_price(self):
+        replay = Replay(
+            START.replace(b"claude-haiku-5-5", b"local-lm"), OPEN, delta("a"), END, done("max_tokens")
+        )
+        chat = Chat(replay.client(), display=False, max_usd=1)
+        with pytest.raises(LimitReached, match="price of local-lm is unknown"):
+            chat.send("story", on_truncation="continue")
+
+    def test_continue_stops_at_the_limit_in_time(self):
+        chat, sandbox = scripted(cut("a"), cut("b"), max_seconds=0)
+        with pytest.raises(LimitReached, match="max_seconds"):
+            chat.send("story", on_truncation="continue")
+        assert len(sandbox.requests) == 1
+
+    def test_continue_without_a_word_so_far_asks_again_with_more_room(self):
+        chat, sandbox = scripted({"content": [], "stop_reason": "max_tokens"}, "done", max_tokens=100)
+        assert words(chat.send("story", on_truncation="continue")) == "done"
+        assert [body["max_tokens"] for body in sandbox.requests] == [100, 200]
+
+    def test_a_failure_while_continuing_keeps_the_reply_as_far_as_it_came(self):
+        sandbox = Sandbox(replies=[cut("Once upon")], faults=[faults.reset(at=2)])
+        chat = Chat(connect(sandbox=sandbox, quiet=True, max_retries=0), display=False)
+        with pytest.raises(anthropic.APIConnectionError) as caught:
+            chat.send("story", on_truncation="continue")
+        assert "kept as far as it came" in caught.value.__notes__[0]
+        assert [entry.text for entry in chat.history.entries] == ["story", "Once upon"]
+        assert chat.send("Go on.").stop_reason == "end_turn"
+
+    def test_retry_doubles_the_ceiling_and_sends_the_same_prompt_once(self):
+        chat, sandbox = scripted(cut("a"), cut("ab"), "abc", max_tokens=1000)
+        assert words(chat.send("story", on_truncation="retry")) == "abc"
+        assert [body["max_tokens"] for body in sandbox.requests] == [1000, 2000, 4000]
+        assert [entry.text for entry in chat.history.entries] == ["story", "abc"]
+        assert all(len(body["messages"]) == 1 for body in sandbox.requests)
+
+    def test_retry_stops_at_what_the_model_can_write(self):
+        chat, _ = scripted(cut("a"), cut("b"), cut("c"), max_tokens=100_000)
+        with pytest.raises(IncompleteReply, match="the most that") as caught:
+            chat.send("story", on_truncation="retry")
+        assert caught.value.message.stop_reason == "max_tokens"
+
+    def test_a_failed_retry_takes_the_prompt_back(self):
+        sandbox = Sandbox(replies=[cut("Once")], faults=[faults.reset(at=2)])
+        chat = Chat(connect(sandbox=sandbox, quiet=True, max_retries=0), display=False)
+        with pytest.raises(anthropic.APIConnectionError) as caught:
+            chat.send("story", on_truncation="retry")
+        assert "taken back" in caught.value.__notes__[0]
+        assert len(chat.history) == 0
+
+    @pytest.mark.parametrize("fault", [faults.refusal(), faults.context_window(), faults.truncated()])
+    def test_raise_takes_nothing_incomplete(self, fault):
+        chat, _ = faulty(fault)
+        with pytest.raises(IncompleteReply) as caught:
+            chat.send("story", on_truncation="raise")
+        assert caught.value.message.stop_reason in ("refusal", "model_context_window_exceeded", None)
+        chat._client = connect(mode="sandbox", quiet=True)
+        assert chat.send("Go on.").stop_reason == "end_turn"
+
+    def test_raise_takes_a_complete_reply(self):
+        chat, _ = scripted("done")
+        assert words(chat.send("story", on_truncation="raise")) == "done"
+
+    def test_another_policy_is_one_clear_error_and_nothing_is_sent(self):
+        chat, sandbox = scripted()
+        with pytest.raises(PromptError, match="'warn', 'continue'"):
+            chat.send("story", on_truncation="ignore")
+        assert not sandbox.requests
+        assert len(chat.history) == 0
+
+
+class TestSeam:
+    @given(st.text(alphabet="ab \n.é—", min_size=1, max_size=300), st.data())
+    def test_a_text_cut_anywhere_comes_together_when_the_last_words_are_repeated(self, text, data):
+        at = data.draw(st.integers(0, len(text)))
+        before = text[:at]
+        assume(before.strip())
+        repeated = text[len(before.rstrip()) - len(anchor(before)) :]
+        assert seam(before, repeated) == text
+
+    def test_a_repeated_end_stands_once_even_where_other_words_were_asked_for(self):
+        assert (
+            seam("It was a dark and stormy ni", "dark and stormy night.") == "It was a dark and stormy night."
+        )
+
+    def test_without_a_repetition_nothing_is_lost(self):
+        assert seam("one ", "two") == "one two"
+
+    def test_one_piece_is_the_message_itself(self):
+        assert joined([]) is None
+        assert joined(["x"]) == "x"
+
+
+class TestOtherEndings:
+    def test_a_pause_is_resumed_and_both_parts_are_one_answer(self):
+        chat, sandbox = faulty(faults.pause_turn(at=1))
+        tool = {"type": "web_search_20250305", "name": "web_search"}
+        message = chat.send("news?", tools=[tool])
+        assert message.stop_reason == "end_turn"
+        assert len(sandbox.requests) == 2
+        assert sandbox.requests[1]["messages"][-1]["role"] == "assistant"
+        kinds = [block.type for block in message.content]
+        assert kinds.index("server_tool_use") < kinds.index("web_search_tool_result")
+        assert "pausing" in words(message)
+
+    def test_a_pause_without_end_stops_at_the_limit(self):
+        chat, sandbox = faulty(faults.pause_turn(), max_turns=4)
+        tool = {"type": "web_search_20250305", "name": "web_search"}
+        with pytest.raises(LimitReached, match="paused"):
+            chat.send("news?", tools=[tool])
+        assert len(sandbox.requests) == 4
+
+    def test_a_refusal_goes_to_the_fallback_without_the_refused_text(self):
+        chat, sandbox = faulty(faults.refusal(at=1, after=5))
+        message = chat.send("story", fallback="claude-opus-4-8")
+        assert (message.stop_reason, message.model) == ("end_turn", "claude-opus-4-8")
+        assert [len(body["messages"]) for body in sandbox.requests] == [1, 1]
+        assert chat.model == MODEL
+
+    def test_a_fallback_that_refuses_too_is_a_refusal(self):
+        chat, sandbox = faulty(faults.refusal(category="bio"))
+        message = chat.send("story", fallback="claude-opus-4-8")
+        assert (message.stop_reason, message.stop_details.category) == ("refusal", "bio")
+        assert len(sandbox.requests) == 2
+
+    def test_a_full_context_window_says_how_to_send_less(self, capsys):
+        chat, _ = faulty(faults.context_window())
+        chat.display = True
+        chat.send("story")
+        assert "context window full" in (said := capsys.readouterr().out)
+        assert "history.undo()" in said
+
+    def test_a_refusal_shows_category_and_explanation(self, capsys):
+        chat, _ = faulty(faults.refusal(category="cyber"))
+        chat.display = True
+        chat.send("story")
+        assert "refused (cyber)" in (said := capsys.readouterr().out)
+        assert "was told to refuse" in said
+
+    def test_a_stream_that_ends_early_is_an_interruption(self):
+        chat, _ = faulty(faults.truncated(at=1, after=6))
+        assert chat.send("story").stop_reason is None
+        assert chat.history.entries[-1].interrupted
+        assert chat.send("again").stop_reason == "end_turn"

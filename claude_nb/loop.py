@@ -1,0 +1,299 @@
+"""What comes after each reply: continue, retry, resume, fall back, run tools, or stop. Decisions only, no network.
+
+:meth:`Loop.steps` is a generator: it yields what is to be done (:class:`Ask` the model, :class:`Run` tools) and is
+sent what came of it, so that the sync and the async chat share every rule. The rules are those of the API's pages
+on stop reasons and tool use.
+"""
+
+import time
+import warnings
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from .errors import ClaudeNbError, PromptError
+from .history import Content, History
+from .join import anchor, joined, words
+from .ledger import format_usd, price_usage
+from .models import find
+from .outcome import outcome_of
+
+OnTruncation = Literal["warn", "continue", "retry", "raise"]
+ON_TRUNCATION = ("warn", "continue", "retry", "raise")
+
+CONTINUE = (
+    "Your reply was cut off at the token limit. Its last words were:\n\n{end}\n\n"
+    "Continue it: begin by repeating these last words exactly, then go on from there, without any preamble."
+)
+
+_TAKEN_BACK = "The message was taken back: send it again when the cause is gone."
+_PARTIAL = "The reply is kept as far as it came, in chat.history."
+_KEPT = "The conversation is kept as far as it came: chat.send() goes on from there."
+
+
+class IncompleteReply(ClaudeNbError):  # noqa: N818 - names what came, as the field does
+    """A reply ended before it was complete, and a complete one was asked for.
+
+    Attributes:
+        message: The SDK's ``Message`` as far as it came. The history keeps it too.
+    """
+
+    def __init__(self, text: str, message: Any = None) -> None:
+        super().__init__(text)
+        self.message = message
+
+
+class LimitReached(IncompleteReply):
+    """A limit in turns, seconds or USD was reached before the answer was complete."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far one ``send`` may go on its own.
+
+    Attributes:
+        turns: Requests at most, the first one included.
+        seconds: No further request after so many seconds, and no longer wait for tools; None for no limit.
+        usd: No further request once so many USD are spent; None for no limit.
+    """
+
+    turns: int = 20
+    seconds: float | None = None
+    usd: float | None = None
+
+
+@dataclass
+class Ask:
+    """Send this request; answer with a ``Reading``."""
+
+    request: dict[str, Any]
+
+
+@dataclass
+class Run:
+    """Run these tool calls (the SDK's ``tool_use`` blocks) and put a ``tool_result`` block for each into ``results``.
+
+    Attributes:
+        calls: The calls, in the order of the reply.
+        seconds: How long to wait for them at most; None for no limit.
+        results: ``tool_result`` blocks by ``tool_use_id``; also those that were ready before an interrupt.
+    """
+
+    calls: list[Any]
+    seconds: float | None = None
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Loop:
+    """One ``send`` from the prompt to the answer, over as many requests as it takes.
+
+    Args:
+        history: The conversation; every message goes through it, so it is valid at every step.
+        prompt: What the user says; None goes on without a new message.
+        request: ``model``, ``max_tokens`` and further arguments of ``client.messages.stream``.
+        limits: Where to stop.
+        on_truncation: What to do about a reply cut at ``max_tokens``.
+        fallback: A model to ask instead after a refusal.
+        tools: Names of tools that can be run; None when none can.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        prompt: Content | None,
+        request: dict[str, Any],
+        *,
+        limits: Limits,
+        on_truncation: str = "warn",
+        fallback: str | None = None,
+        tools: frozenset[str] | None = None,
+    ) -> None:
+        if on_truncation not in ON_TRUNCATION:
+            raise PromptError(
+                f"on_truncation is {on_truncation!r}; it is one of {', '.join(map(repr, ON_TRUNCATION))}."
+            )
+        self.history, self.request, self.limits = history, dict(request), limits
+        self._prompt, self._undo = prompt, ""
+        self._policy, self._fallback, self._tools = on_truncation, fallback, tools
+        self._pieces: list[Any] = []
+        self._turns, self._began, self._spent = 0, time.monotonic(), Decimal(0)
+        self._unpriced: str | None = None
+
+    def steps(self) -> Generator[Ask | Run, Any, Any]:
+        """Yield each step and return the answer, an SDK ``Message``; None when it was stopped before it began.
+
+        Raises:
+            IncompleteReply: ``on_truncation="raise"``, and the reply is not complete.
+            LimitReached: Another request would be needed, and a limit forbids it.
+        """
+        if self._prompt is not None:
+            self._say(self._prompt, _TAKEN_BACK)
+        while True:
+            message = yield from self._ask()
+            if message is None:
+                return joined(self._pieces)
+            if calls := self._calls(message):
+                yield from self._run(calls, message)
+                if self.history.waiting():
+                    return message
+            elif message.stop_reason == "pause_turn":
+                self._go_on(message)
+                self._pieces.append(message)
+            elif message.stop_reason == "refusal" and self._fallback:
+                self._go_on(message)
+                self._again()
+                self.request["model"], self._fallback = self._fallback, None
+            elif message.stop_reason == "max_tokens" and self._policy in ("continue", "retry"):
+                self._go_on(message)
+                self._lengthen(message)
+            else:
+                return self._settled(joined([*self._pieces, message]))
+
+    # One request ------------------------------------------------------------------------------------------------
+
+    def _say(self, content: Content, undo: str) -> None:
+        """Add a message; should no reply come it is taken back, and the error gets the note ``undo``."""
+        self.history.user(content)
+        self._undo = undo
+
+    def _ask(self) -> Generator[Ask, Any, Any]:
+        try:
+            reading = yield Ask({**self.history.request(), **self.request})
+        except BaseException as error:
+            self._take_back(error)
+            raise
+        if reading.message is None:
+            self._take_back(reading.error)
+        else:
+            self.history.reply(reading.message, simulated=reading.simulated)
+            self._count(reading.message)
+            self._undo = ""
+        if reading.error is not None:
+            raise reading.error
+        return reading.message
+
+    def _take_back(self, error: BaseException | None) -> None:
+        if self._undo:
+            self.history.undo()
+        if error is not None and (self._undo or self._turns):
+            error.add_note(self._undo or _KEPT)
+        self._undo = ""
+
+    def _count(self, message: Any) -> None:
+        self._turns += 1
+        usage = message.usage.to_dict() if message.usage is not None else None
+        price = price_usage(message.model, usage) if usage else None
+        if price is None:
+            self._unpriced = message.model
+        else:
+            self._spent += price
+
+    # What comes next --------------------------------------------------------------------------------------------
+
+    def _go_on(self, message: Any) -> None:
+        """Raise when a limit forbids another request."""
+        limits, reached = self.limits, ""
+        if self._turns >= limits.turns:
+            reached = f"{limits.turns} turns (max_turns) were not enough"
+        elif limits.seconds is not None and time.monotonic() - self._began >= limits.seconds:
+            reached = f"{limits.seconds:g} seconds (max_seconds) are over"
+        elif limits.usd is not None and self._unpriced:
+            reached = f"the price of {self._unpriced} is unknown, so max_usd cannot hold"
+        elif limits.usd is not None and self._spent >= limits.usd:
+            reached = f"{format_usd(self._spent)} are spent, and max_usd is {format_usd(limits.usd)}"
+        if reached:
+            raise LimitReached(
+                f"stopped before the answer was complete ({outcome_of(message).label}): {reached}. The conversation is "
+                "kept and valid; what came is in error.message. Raise the limit, or go on with another message.",
+                joined([*self._pieces, message]),
+            )
+
+    def _lengthen(self, message: Any) -> None:
+        """Prepare the request that gets more of a reply cut at ``max_tokens``."""
+        if self._policy == "continue" and (text := words(message)).strip():
+            self._pieces.append(message)
+            self._say(CONTINUE.format(end=anchor(text)), _PARTIAL)
+            return
+        model = find(self.request["model"])
+        most = model.max_tokens if model else None
+        if most is not None and self.request["max_tokens"] >= most:
+            raise IncompleteReply(
+                f"the reply was cut off at max_tokens={most}, the most that {self.request['model']} writes at once. "
+                'What came is in error.message; on_truncation="continue" gets longer answers.',
+                message,
+            )
+        self._again()
+        self.request["max_tokens"] = min(
+            2 * self.request["max_tokens"], most or 2 * self.request["max_tokens"]
+        )
+
+    def _again(self) -> None:
+        """Take the last reply back so that the same can be asked anew. Its branch is kept."""
+        history, entries = self.history, self.history.entries
+        place = max(n for n, entry in enumerate(entries) if entry.role == "user" and not entry.is_results)
+        history.undo()
+        self._say(entries[place].content, _TAKEN_BACK)
+        for entry in entries[place + 1 : -1]:
+            if entry.role == "user":
+                history.results(entry.content)
+            else:
+                told = {
+                    name: getattr(entry, name)
+                    for name in ("role", "content", "stop_reason", "model", "usage")
+                }
+                history.reply(told, simulated=entry.simulated)
+            self._undo = ""
+
+    def _settled(self, message: Any) -> Any:
+        outcome = outcome_of(message)
+        if self._policy == "raise" and not outcome.complete:
+            raise IncompleteReply(
+                f"the reply is not complete: {outcome.label}. {outcome.remedy} What came is in error.message.",
+                message,
+            )
+        return message
+
+    # Tools ------------------------------------------------------------------------------------------------------
+
+    def _calls(self, message: Any) -> list[Any]:
+        """The calls of this reply that can be run; those of tools given as dicts are the user's to answer."""
+        if self._tools is None:
+            return []
+        waiting = self.history.waiting()
+        declared = {tool.get("name") for tool in self.history.tools} - self._tools
+        calls = [block for block in message.content if block.type == "tool_use" and block.id in waiting]
+        calls = [call for call in calls if call.name not in declared]
+        if calls and message.stop_reason != "tool_use":
+            reason = f"Not run: the reply ended with {message.stop_reason!r}, so the call may be cut."
+            self.history.results([_failed(call.id, reason) for call in calls])
+            warnings.warn(
+                f"the server asked for {', '.join(call.name for call in calls)} but ended its reply with "
+                f"{message.stop_reason!r} instead of 'tool_use'; the call may be cut and was not run.",
+                stacklevel=2,
+            )
+            return []
+        return calls
+
+    def _run(self, calls: list[Any], message: Any) -> Generator[Run, Any, None]:
+        try:
+            self._go_on(message)
+        except LimitReached:
+            self.history.results([_failed(call.id, "Not run: a limit was reached.") for call in calls])
+            raise
+        run = Run(calls, self._left())
+        missing = "Interrupted before it had finished."
+        try:
+            yield run
+        finally:
+            self.history.results([run.results.get(call.id) or _failed(call.id, missing) for call in calls])
+        self._pieces = []
+
+    def _left(self) -> float | None:
+        if self.limits.seconds is None:
+            return None
+        return max(0.0, self.limits.seconds - (time.monotonic() - self._began))
+
+
+def _failed(tool_use_id: str, reason: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": tool_use_id, "content": reason, "is_error": True}
