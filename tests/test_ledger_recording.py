@@ -120,6 +120,15 @@ def test_fields_missing_from_the_delta_keep_what_the_start_said(ledger):
     assert (row["inference_geo"], row["speed"], row["service_tier"]) == ("us", "standard", "standard")
 
 
+def test_a_null_in_the_delta_is_no_news(ledger):
+    final = {"output_tokens": 17, "input_tokens": None, "cache_read_input_tokens": None}
+    usage = {"input_tokens": 25, "output_tokens": 1, "cache_read_input_tokens": 40}
+    with serving(Reply(chunks=list(stream(usage=usage, final=final)))) as server:
+        list(client_of(server, ledger).messages.create(**REQUEST, stream=True))
+    assert tokens(only_row(ledger)) == (25, 17)
+    assert only_row(ledger)["cache_read_input_tokens"] == 40
+
+
 def test_a_cache_write_that_grew_in_the_delta_is_booked_as_five_minutes_and_flagged(ledger):
     usage = {
         "input_tokens": 10,
@@ -420,6 +429,7 @@ def test_three_overloads_and_a_bad_request_cost_nothing(ledger):
         with pytest.raises(anthropic.BadRequestError):
             client.messages.create(**REQUEST, stream=True)
     assert list(ledger.frame()["status"]) == [529, 529, 529, 400]
+    assert list(ledger.frame()["cost_high"]) == [0, 0, 0, 0]
     assert str(ledger.total()) == "$0.00"
 
 
@@ -647,6 +657,16 @@ def test_a_refusal_before_output_is_billed_only_in_some_categories(ledger, categ
     with serving(Reply(message(content=content, stop_reason="refusal", stop_details=details))) as server:
         client_of(server, ledger).messages.create(**REQUEST)
     assert ledger.total().usd == (COST if billed else 0)
+
+
+@pytest.mark.parametrize(("piece", "billed"), [("", False), ("Well", True)])
+def test_a_streamed_refusal_is_billed_only_after_output(ledger, piece, billed):
+    details = {"type": "refusal", "category": "cyber", "explanation": None}
+    chunks = [start(), *text(piece), delta({"output_tokens": 17}, "refusal", stop_details=details)]
+    with serving(Reply(chunks=chunks)) as server:
+        list(client_of(server, ledger).messages.create(**REQUEST, stream=True))
+    assert ledger.total().usd == (COST if billed else 0)
+    assert ledger.total().unfinished == 0
 
 
 def test_an_unknown_model_is_unpriced_not_free(ledger):

@@ -60,6 +60,18 @@ def test_the_address_is_a_path_a_url_memory_or_the_environment(monkeypatch, tmp_
     assert resolve(None).endswith("claude_nb/ledger.db")
 
 
+def test_a_request_goes_out_only_after_its_row_is_safe():
+    ledger = Ledger(":memory:")
+    with serving(Reply(message())) as server:
+        worker = threading.Thread(target=call, args=(server, ledger))
+        with ledger._store.transaction():
+            worker.start()
+            time.sleep(0.5)
+            assert server.hits == []
+        worker.join()
+        assert len(server.hits) == 1
+
+
 @pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "https://example.com/x"])
 def test_another_kind_of_database_is_refused_at_once(url):
     with pytest.raises(LedgerError, match="SQLite or PostgreSQL") as refusal:
@@ -317,14 +329,16 @@ FORKS = """
 import sys, os, anthropic
 from claude_nb.ledger import Ledger
 url, path, number = sys.argv[1:]
-client = Ledger(path).meter(anthropic.Anthropic(api_key="test", base_url=url, max_retries=0))
+ledger = Ledger(path)
+client = ledger.meter(anthropic.Anthropic(api_key="test", base_url=url, max_retries=0))
 def call():
     client.messages.create(model="claude-haiku-5-5", max_tokens=10, messages=[{"role": "user", "content": "Hi"}])
 call()
-child = os.fork()
-if child == 0:
-    call()
-    os._exit(0)
+with ledger._store.transaction():  # another thread could be at the database when a process forks
+    child = os.fork()
+    if child == 0:
+        call()
+        os._exit(0)
 os.waitpid(child, 0)
 call()
 """
