@@ -90,7 +90,7 @@ def parts(body: Json, model: Model) -> list[Part]:
     previous = ""
     for index, message in enumerate(body["messages"]):
         overhead = tokens.MESSAGE_OVERHEAD if message["role"] != previous else 0
-        overhead += 0 if index else tokens.PROMPT_OVERHEAD
+        overhead += 0 if index else tokens.PROMPT_OVERHEAD + _format(body, model)
         previous = message["role"]
         for block in blocks(message["content"]):
             size = overhead + _size(block, model, current=index >= open_from)
@@ -103,6 +103,11 @@ def parts(body: Json, model: Model) -> list[Part]:
 def count(body: Json, model: Model) -> int:
     """Input tokens of a valid request: what ``count_tokens`` answers and what the usage adds up to."""
     return sum(part.tokens for part in parts(body, model))
+
+
+def _format(body: Json, model: Model) -> int:
+    wanted = (body.get("output_config") or {}).get("format")
+    return tokens.format_overhead(wanted["schema"], model) if wanted else 0
 
 
 def _mark(block: Json) -> Json | None:

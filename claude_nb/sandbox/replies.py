@@ -135,15 +135,14 @@ def finish(reply: Reply, body: Json, model: Model, usage: Json, *, seed: str) ->
     written = thought + sum(_size(block, model) for block in content if block["type"] not in prompt.THINKING)
     least = _MINIMUM_OUTPUT if body["max_tokens"] else 0
     message = {
+        "model": model.id,
         "id": ids.mint("msg", seed),
         "type": "message",
         "role": "assistant",
-        "model": model.id,
         "content": content,
         "stop_reason": stop_reason,
         "stop_sequence": stop_sequence,
         "stop_details": None,
-        "container": None,
         "diagnostics": None,
         "usage": {
             **usage,

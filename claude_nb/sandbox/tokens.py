@@ -1,7 +1,8 @@
 """How many tokens the sandbox says something is: a fixed rule, an estimate, never the model's tokenizer.
 
 Rule of thumb of the documentation: 2.5 characters a token from Claude 4.7 on, about 30 % fewer tokens before.
-Bytes instead of characters make scripts other than Latin dearer, as they are.
+Bytes instead of characters make scripts other than Latin dearer, as they are. Of recorded plain-text prompts, half are
+within 10 % of this estimate.
 """
 
 import base64
@@ -14,9 +15,10 @@ from claude_nb.models import Model
 
 Json = dict[str, Any]
 
-MESSAGE_OVERHEAD = 4
+MESSAGE_OVERHEAD = 3
 PROMPT_OVERHEAD = 3
-_TOOLS_OVERHEAD = {1: 290, 2: 354}
+_TOOLS_OVERHEAD = {1: 496, 2: 354}
+_FORMAT_OVERHEAD = 160
 _BYTES_PER_TOKEN = {1: 3.3, 2: 2.5}
 _IMAGE_DEFAULT, _IMAGE_LARGEST, _PIXELS_PER_TOKEN = 1_500, 1_600, 750
 _PDF_PAGE = 2_000
@@ -37,6 +39,11 @@ def cut_text(text: str, tokens: int, model: Model) -> str:
 def tools_overhead(model: Model) -> int:
     """Tokens of the hidden prompt that declaring any tool adds."""
     return _TOOLS_OVERHEAD[model.tokenizer]
+
+
+def format_overhead(schema: Json, model: Model) -> int:
+    """Tokens of the hidden prompt that a structured output adds."""
+    return _FORMAT_OVERHEAD + count_text(json.dumps(schema), model)
 
 
 def count_block(block: Json, model: Model) -> int:
