@@ -6,6 +6,7 @@ import json
 import anthropic
 import httpx2
 import pytest
+from recordings import needs_recordings, recordings
 
 from claude_nb import models
 from claude_nb.models import MODEL
@@ -54,7 +55,8 @@ def post():
             base.pop("max_tokens")
         content = content or json.dumps(base | fields if body is None else body).encode()
         response = client.post(path, content=content, headers=headers)
-        return response.status_code, response.json()
+        streamed = response.headers["content-type"].startswith("text/event-stream")
+        return response.status_code, response.text if streamed else response.json()
 
     return post
 
@@ -426,6 +428,9 @@ VALID = {
     },
     "four breakpoints": {"messages": [user([MARKED] * 4)]},
     "schema": fmt(schema(a={"type": "array", "items": {"type": "string"}, "minItems": 1})),
+    "blank text of the assistant": {
+        "messages": [user(), assistant([TEXT | {"text": " "}, CALL]), user([RESULT])]
+    },
     "deprecated model": {"model": "claude-sonnet-4-5"},
 }
 
@@ -433,6 +438,29 @@ VALID = {
 @pytest.mark.parametrize("fields", VALID.values(), ids=VALID)
 def test_what_looks_wrong_and_is_valid(post, fields):
     status, answer = post(**fields)
+    assert status == 200, answer
+
+
+def accepted_by_the_real_api():
+    """Recorded requests that were answered with 200."""
+    for recording in recordings():
+        sent = (recording.data.get("request") or {}).get("body")
+        if isinstance(sent, dict) and recording.status == 200 and "messages" in sent and "model" in sent:
+            yield recording
+
+
+@needs_recordings
+@pytest.mark.parametrize("recording", list(accepted_by_the_real_api()), ids=str)
+def test_what_the_real_api_accepted_is_accepted(post, recording):
+    """Rules must not be stricter than the API's. Models that retired since are replaced by one of their kind."""
+    sent = recording.request["body"]
+    found = models.find(sent["model"])
+    if found is None or found.lifecycle == "retired":
+        sent = sent | {"model": PREFILL}
+    headers = {"x-api-key": "sandbox", "anthropic-version": "2023-06-01"}
+    beta = recording.request["headers"].get("anthropic-beta")
+    path = recording.request["path"].split("?")[0]
+    status, answer = post(sent, path=path, headers=headers | ({"anthropic-beta": beta} if beta else {}))
     assert status == 200, answer
 
 

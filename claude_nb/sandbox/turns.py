@@ -84,7 +84,8 @@ def _images(merged: list[tuple[str, list[Placed]]], model: Model) -> None:
 
 def _block(block: Json, where: str, role: str, version: str) -> None:
     kind = block["type"]
-    if kind == "text" and not block["text"].strip():
+    # A recorded request with " " from the assistant was accepted; from the user, blank text is refused.
+    if kind == "text" and not (block["text"].strip() or (role == "assistant" and block["text"])):
         raise invalid("messages: text content blocks must be non-empty")
     if version == _STRICT_VERSION:
         if kind == "document" and role == "assistant":
