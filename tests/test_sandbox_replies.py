@@ -76,6 +76,28 @@ def test_a_function_sees_the_request_and_may_decline():
     assert "sandbox" in text(ask(sandbox=sandbox))
 
 
+def test_a_script_may_call_the_sandbox_itself():
+    inner = []
+
+    def script(body):
+        if "system" not in body:
+            return None
+        inner.append(text(ask(sandbox=sandbox)))
+        return "outer"
+
+    sandbox = Sandbox(replies=script)
+    assert text(ask(system="x", sandbox=sandbox)) == "outer"
+    assert "sandbox" in inner[0]
+
+
+def test_the_requests_seen_are_a_list_that_can_be_sliced_and_is_bounded():
+    sandbox = Sandbox()
+    for number in range(3):
+        ask(f"Number {number}", sandbox=sandbox)
+    assert [body["messages"][0]["content"] for body in sandbox.requests[-2:]] == ["Number 1", "Number 2"]
+    assert sandbox._requests.maxlen == 1000
+
+
 def test_a_scripted_text_is_preceded_by_thinking_and_scripted_blocks_are_not():
     kinds = [
         [block.type for block in ask(sandbox=Sandbox(replies=[reply])).content]

@@ -214,6 +214,12 @@ def test_a_torn_last_line_is_reported_and_skipped(path):
         assert [entry.line for entry in Tape(path).entries] == [2, 4]
 
 
+def test_a_tape_that_cannot_be_written_does_not_cost_the_reply(tmp_path):
+    live = client_of(Recorder(tmp_path, transport=Live(replies=["Paid for"])))
+    with pytest.warns(UserWarning, match="This exchange was not recorded"):
+        assert text(live.messages.create(**ASK)) == "Paid for"
+
+
 def test_threads_append_whole_lines(path):
     recorder = Recorder(path, transport=Live())
 

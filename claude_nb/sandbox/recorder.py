@@ -5,7 +5,9 @@ import os
 import re
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,7 +108,10 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             )
 
         def finished(chunks: list[tuple[float, bytes]]) -> None:
-            self._append(_entry(request, response, chunks), _key(request))
+            try:
+                self._append(_entry(request, response, chunks), _key(request))
+            except OSError as error:  # the reply was paid for: it must arrive, recorded or not
+                warnings.warn(f"This exchange was not recorded: {error}", stacklevel=2)
 
         tee = _Tee(response.stream, lambda: self._clock() - started, finished)
         return httpx2.Response(
@@ -122,18 +127,26 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
                 "made": "recorded",
                 "about": "recorded from the live API, scrubbed of keys and ids",
             }
-            try:
-                with self.path.open("xb") as file:
-                    file.write(json.dumps(header).encode() + b"\n")
-            except FileExistsError:
-                pass
-            # One write in append mode: lines of several processes do not mix. A torn line before stays alone.
-            torn = b"" if self.path.read_bytes()[-1:] in (b"\n", b"") else b"\n"
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(handle, torn + line.encode(errors="replace") + b"\n")
-            finally:
-                os.close(handle)
+            with suppress(FileExistsError):
+                _write(self.path, json.dumps(header).encode() + b"\n", os.O_CREAT | os.O_EXCL)
+            start = b"\n" if _is_torn(self.path) else b""  # a torn line before stays alone
+            _write(self.path, start + line.encode(errors="replace") + b"\n")
+
+
+def _is_torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() not in (b"\n", b"")
+
+
+def _write(path: Path, content: bytes, flags: int = 0) -> None:
+    """One write in append mode: lines of several processes do not mix."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | flags, 0o644)
+    try:
+        os.write(handle, content)
+    finally:
+        os.close(handle)
 
 
 class _Tee(httpx2.SyncByteStream, httpx2.AsyncByteStream):

@@ -43,10 +43,6 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         pace: ``0`` answers at once, ``1`` in real time, ``"60 tok/s"`` at that rate.
         clock: Seconds since the epoch; cache lifetimes and batches follow it. Default: ``time.time``.
 
-    Attributes:
-        requests: The request bodies seen, oldest first; the last 1,000 are kept.
-        misses: For each request that the tape did not know, how the nearest entry differs.
-
     Example:
         >>> import anthropic
         >>> sandbox = Sandbox(replies=["Hello!"])
@@ -63,10 +59,10 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         pace: float | str = 0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.requests: deque[Json] = deque(maxlen=_KEPT_REQUESTS)
+        self._requests: deque[Json] = deque(maxlen=_KEPT_REQUESTS)
         self._script = _script(replies)
         self._tape = Tape(tape) if tape is not None else None
-        self.misses: deque[str] = deque(maxlen=_KEPT_REQUESTS)
+        self._misses: deque[str] = deque(maxlen=_KEPT_REQUESTS)
         self._faults = fault_room.read(faults)
         self._calls = 0
         self._pace = pacing.read(pace)
@@ -78,7 +74,17 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Sandbox({len(self.requests)} requests seen)"
+        return f"Sandbox({len(self._requests)} requests seen)"
+
+    @property
+    def requests(self) -> list[Json]:
+        """The request bodies seen, refused ones too, oldest first; the last 1,000 are kept."""
+        return list(self._requests)
+
+    @property
+    def misses(self) -> list[str]:
+        """For each request that the tape did not know, how the nearest entry differs."""
+        return list(self._misses)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer a request of a sync client."""
@@ -138,14 +144,14 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         with self._lock:
             entry = self._tape.find(request.method, request.url.raw_path.decode(), body)
             if entry and entry.reply is None and body:
-                self.requests.append(body)
+                self._requests.append(body)
         return entry
 
     def _accept(self, body: Any, caller: Caller, *, counting: bool = False, batch: bool = False) -> Accepted:
         model = intake.model_of(body)
         with self._lock:
             if isinstance(body, dict):
-                self.requests.append(body)
+                self._requests.append(body)
             thoughts = dict(self._thoughts.get(model.id, {})) if model else {}
         return intake.accept(body, caller, thoughts=thoughts, counting=counting, batch=batch)
 
@@ -166,7 +172,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             headers = headers | {TAPE_HEADER: "replay" if entry else "miss"}
             if entry is None:
                 note = self._tape.nearest(request.method, request.url.raw_path.decode(), accepted.sent)
-                self.misses.append(note)
+                self._misses.append(note)
         changes = [fault.answer for fault in struck if fault.answer]
         finished = self._reply(accepted, changes, entry.reply if entry else None, note)
         return _disturbed(self._sent(finished, headers, stream=bool(accepted.sent.get("stream"))), struck)
@@ -180,8 +186,10 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     ) -> Finished:
         """The reply: from the tape, else from the script, else invented."""
         body, model = accepted.read, accepted.model
+        given = (
+            self._script(accepted.sent) if taped is None else taped
+        )  # unlocked: a script may call the sandbox
         with self._lock:
-            given = self._script(accepted.sent) if taped is None else taped
             usage = self._cache.charge(body, model, owner=accepted.owner, now=self._clock())
             reply = Reply(invent.content(body, model, note=note)) if given is None else replies.read(given)
             for change in changes:
