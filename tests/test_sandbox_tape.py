@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 import warnings
 
 import anthropic
@@ -255,17 +254,39 @@ def test_a_missing_tape_is_a_clear_error(path):
         Sandbox(tape=path)
 
 
-def test_recorded_times_are_kept_at_pace_1_and_not_at_0(path):
-    live = client_of(Recorder(path, transport=Live(pace="400 tok/s")))
-    streamed(live)
-    spent = {}
-    for pace in (0, 1):
-        client = client_of(Sandbox(tape=path, pace=pace))
-        started = time.monotonic()
-        streamed(client)
-        spent[pace] = time.monotonic() - started
-    assert spent[1] > 0.3
-    assert spent[0] < spent[1] / 2
+class Ticking:
+    """A clock that moves half a second with every look."""
+
+    now = 0.0
+
+    def __call__(self):
+        self.now += 0.5
+        return self.now
+
+
+@pytest.mark.parametrize(("pace", "expected_wait"), [(0, 0.0), (1, 0.5), (2, 0.25)])
+def test_a_replay_takes_the_recorded_time_divided_by_the_pace(path, pace, expected_wait):
+    streamed(client_of(Recorder(path, transport=Live(), clock=Ticking())))
+    content = json.dumps(ASK | {"stream": True}).encode()
+    headers = {"x-api-key": "sandbox", "anthropic-version": "2026-10-21"}
+    request = httpx2.Request(
+        "POST", "https://api.anthropic.com/v1/messages", headers=headers, content=content
+    )
+    waits = {seconds for seconds, _ in Sandbox(tape=path, pace=pace).handle_request(request).stream._chunks}
+    assert waits == {expected_wait}
+
+
+def test_a_rate_replaces_the_recorded_times(path):
+    streamed(client_of(Recorder(path, transport=Live(replies=["word " * 60]), clock=Ticking())))
+    content = json.dumps(ASK | {"stream": True}).encode()
+    headers = {"x-api-key": "sandbox", "anthropic-version": "2026-10-21"}
+    request = httpx2.Request(
+        "POST", "https://api.anthropic.com/v1/messages", headers=headers, content=content
+    )
+    chunks = Sandbox(tape=path, pace="100 tok/s").handle_request(request).stream._chunks
+    assert sum(seconds for seconds, _ in chunks) == pytest.approx(
+        1, rel=0.2
+    )  # 300 characters, about 100 tokens
 
 
 def test_faults_strike_a_replay_too(path):
