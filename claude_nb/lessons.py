@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .history import History
+from .models import MODEL
 
 Check = Callable[[Any], str | None]  # gives what is missing, or None when it is right
 
@@ -134,3 +135,108 @@ def _prompt_size(function: Any) -> str | None:
         if (got := function(usage)) != size:
             return f"for {usage!r} the prompt had {size} tokens, and your function gives {got!r}."
     return None
+
+
+@_exercise("02-1")
+def _complete(function: Any) -> str | None:
+    from anthropic.types import Message
+
+    if not callable(function):
+        return "a function is expected: def is_complete(message): ..."
+    wanted = {
+        "end_turn": True,
+        "stop_sequence": True,
+        "max_tokens": False,
+        "refusal": False,
+        "pause_turn": False,
+    }
+    cases = wanted | {None: False, "model_context_window_exceeded": False}
+    for reason, right in cases.items():
+        message = Message.construct(content=[], stop_reason=reason, stop_sequence=None, stop_details=None)
+        if bool(function(message)) != right:
+            return f"for a reply whose stop_reason is {reason!r} it gives {not right}."
+    return None
+
+
+@_exercise("02-2")
+def _stop_sequence(message: Any) -> str | None:
+    if missing := _is_message(message):
+        return missing
+    if message.stop_reason != "stop_sequence":
+        return f"stop_reason is {message.stop_reason!r}. Choose a word that is sure to come, and leave room for it."
+    return None
+
+
+@_exercise("02-3")
+def _continued(messages: Any) -> str | None:
+    if not isinstance(messages, list) or [each.get("role") for each in messages] != [
+        "user",
+        "assistant",
+        "user",
+    ]:
+        return "a list of three messages is expected: user, assistant, user."
+    partial = messages[1]["content"]
+    if not isinstance(partial, str):
+        if any(block.get("type") != "text" for block in partial):
+            return "the assistant's turn holds more than text. Take the text blocks only."
+        partial = "".join(block["text"] for block in partial)
+    if not partial.strip():
+        return "the assistant's turn is empty. Put the text of the cut story there."
+    return None
+
+
+@_exercise("04-1")
+def _pieces(pieces: Any) -> str | None:
+    if not isinstance(pieces, list) or not all(isinstance(piece, str) for piece in pieces):
+        return "a list of strings is expected, one for each piece of text."
+    return (
+        None if len(pieces) > 1 else "one piece is no stream. Append inside the loop over stream.text_stream."
+    )
+
+
+_ASK = {"max_tokens": 1000, "messages": [{"role": "user", "content": "Tell me a story of 100 words."}]}
+
+
+@_exercise("04-2")
+def _first_words(function: Any) -> str | None:
+    if not callable(function):
+        return "a function is expected: def first_words(client, request, n): ..."
+    client, closed = _practice_client()
+    enough, too_many = 30, 120  # characters
+    text = function(client, {"model": MODEL, **_ASK}, enough)
+    if not isinstance(text, str) or len(text) < enough:
+        return f"for {enough} characters it gives {text!r}."
+    if len(text) > too_many:
+        return f"it gives {len(text)} characters: leave the loop as soon as there are enough."
+    return (
+        None if closed() else "the connection stays open. Use `with client.messages.stream(...) as stream`."
+    )
+
+
+@_exercise("04-3")
+def _stream_text(function: Any) -> str | None:
+    from .sandbox import faults
+
+    if not callable(function):
+        return "a function is expected: def stream_text(client, request): ..."
+    cases = [([], True), ([faults.cut(after=20)], False), ([faults.truncated(after=20)], False)]
+    for fault, whole in cases:
+        client, _ = _practice_client(fault)
+        name = fault[0].name if fault else "a stream that ends well"
+        text, complete = function(client, {"model": MODEL, **_ASK})
+        if not text:
+            return f"for {name} it gives no text."
+        if bool(complete) != whole:
+            return f"for {name} it says complete={complete}."
+    return None
+
+
+def _practice_client(faults: Any = ()) -> tuple[Any, Callable[[], bool]]:
+    """A client on a sandbox of its own, and a way to ask whether its last call was left or read to the end."""
+    from .client import connect
+    from .ledger import Ledger
+    from .sandbox import Sandbox
+
+    ledger = Ledger(":memory:")
+    client = connect(sandbox=Sandbox(faults=list(faults)), ledger=ledger, quiet=True)
+    return client, lambda: ledger.frame().iloc[-1].outcome != "open"

@@ -111,9 +111,9 @@ class Notebook:
         self._outbox.put(["state", state])
         self._outbox.put(["footer", chips])
         self._outbox.flush()
-        self._view.clear()
+        # The static view first: with the live one emptied first, the page would collapse for a frame and jump.
         display(saved_bundle(blocks, chips, state), raw=True)  # type: ignore[no-untyped-call] # IPython's own
-        self._view.close()
+        self._view.clear()
 
 
 def saved_bundle(blocks: list[Block], chips: list[Chip], state: State) -> dict[str, str]:

@@ -28,6 +28,26 @@ def chat(system: str | None, turns: int) -> Chat:
     return Chat(history=history)
 
 
+KEPT: list = []
+
+
+def leave_open(client, request, n: int) -> str:
+    """Enough text, but the connection stays open."""
+    KEPT.append(stream := client.messages.stream(**request).__enter__())
+    text = ""
+    for piece in stream.text_stream:
+        text += piece
+        if len(text) >= n:
+            break
+    return text
+
+
+def plain(client, request) -> tuple[str, bool]:
+    """Raises when the line breaks."""
+    with client.messages.stream(**request) as stream:
+        return "".join(stream.text_stream), True
+
+
 WRONG = [
     ("00-1", [None, "words", reply(), {"type": "message"}]),
     ("00-2", [None, reply("whole"), reply(stop_reason="max_tokens")]),
@@ -51,6 +71,55 @@ WRONG = [
             lambda usage: usage.input_tokens,
             lambda usage: usage.input_tokens + usage.cache_read_input_tokens,
             lambda usage: usage.input_tokens + usage.output_tokens,
+        ],
+    ),
+    (
+        "02-1",
+        [
+            None,
+            True,
+            lambda message: True,
+            lambda message: message.stop_reason != "max_tokens",
+            lambda message: message.stop_reason == "end_turn",
+            lambda message: message.stop_reason is not None,
+        ],
+    ),
+    ("02-2", [None, "words", reply("x"), reply("x", stop_reason="max_tokens")]),
+    (
+        "02-3",
+        [
+            None,
+            [],
+            [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": " "},
+                {"role": "user", "content": "c"},
+            ],
+            [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": ""}]},
+                {"role": "user", "content": "c"},
+            ],
+        ],
+    ),
+    ("04-1", [None, "text", ["all of it"], [1, 2]]),
+    (
+        "04-2",
+        [
+            None,
+            lambda client, request, n: "",
+            lambda client, request, n: "x" * 500,
+            lambda client, request, n: leave_open(client, request, n),
+        ],
+    ),
+    (
+        "04-3",
+        [
+            None,
+            lambda client, request: ("text", True),
+            lambda client, request: ("", False),
+            lambda client, request: plain(client, request),
         ],
     ),
 ]

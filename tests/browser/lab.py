@@ -69,6 +69,7 @@ def jupyter(folder: Path, home: Path, *, dark: bool = False, **environment: str)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     command += ["--IdentityProvider.token=", "--ServerApp.open_browser=False"]
+    command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -94,17 +95,26 @@ def chromium(**options: Any) -> Iterator[Any]:
 
 
 class LabPage:
-    """One notebook open in JupyterLab."""
+    """One notebook open in JupyterLab, or in Notebook 7."""
 
     def __init__(
-        self, browser: Any, server: Server, name: str, *, width: int = 1100, height: int = 900, **page: Any
+        self,
+        browser: Any,
+        server: Server,
+        name: str,
+        *,
+        notebook7: bool = False,
+        width: int = 1100,
+        height: int = 900,
+        **page: Any,
     ) -> None:
         self.page = browser.new_page(viewport={"width": width, "height": height}, **page)
         self.problems: list[str] = []
         self.page.set_default_timeout(60_000)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         workspace = time.monotonic_ns()  # a new one has no tabs of the page before
-        self.page.goto(f"{server.url}/lab/workspaces/w{workspace}/tree/{name}")
+        lab = f"lab/workspaces/w{workspace}/tree"
+        self.page.goto(f"{server.url}/{'notebooks' if notebook7 else lab}/{name}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         self.page.wait_for_function(_KERNEL_IDLE, timeout=60_000)
 

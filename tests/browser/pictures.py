@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from lab import LabPage, chromium, jupyter
+from lab import LabPage, Server, chromium, jupyter
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "notebooks" / "images"
@@ -39,15 +39,45 @@ frame = pandas.read_csv("sales.csv")
 """]
 '''
 
+# The cell of each tutorial that its picture shows.
+CELLS = {
+    "00_start_here": "watch(stream)",
+    "01_first_call": "show(message)",
+    "02_when_it_stops": "def ask(",
+}
+STREAM = """
+from claude_nb import MODEL, Sandbox, connect, watch
+
+client = connect(sandbox=Sandbox(pace="30 tok/s"), quiet=True)
+with client.messages.stream(model=MODEL, max_tokens=900, messages=[{"role": "user", "content": "400 words"}]) as stream:
+    message = watch(stream)
+"""
+
+
+def streaming(browser: object, server: Server, folder: Path) -> None:
+    """A picture of a reply while it is written."""
+    write(folder / "streaming.ipynb", STREAM)
+    page = LabPage(browser, server, "streaming.ipynb", width=WIDTH)
+    page.prepare()
+    page.command("notebook:run-all-cells")
+    page.page.get_by_role("button", name="Stop").wait_for()
+    page.page.wait_for_timeout(4000)
+    cell(page, "watch(stream)").screenshot(path=IMAGES / "04_streaming.png")
+
+
+def write(path: Path, *cells: str) -> None:
+    """A notebook of these cells."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source.strip()) for source in cells], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, path)
+
 
 def demo(folder: Path) -> str:
     """Write the README's notebook into ``folder`` and give its name."""
     (folder / "readme_replies.py").write_text(REPLIES)
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in DEMO]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "readme.ipynb"
-    )
+    write(folder / "readme.ipynb", *DEMO)
     return "readme.ipynb"
 
 
@@ -71,7 +101,8 @@ def main() -> None:
                 cell(page, "Three ways").screenshot(path=IMAGES / f"readme{'-dark' if dark else ''}.png")
                 if dark:
                     continue
-                for name, text in (("00_start_here", "watch(stream)"), ("01_first_call", "show(message)")):
+                streaming(browser, server, folder)
+                for name, text in CELLS.items():
                     page = LabPage(browser, server, f"{name}.ipynb", width=WIDTH)
                     page.run_all()
                     page.prepare()
