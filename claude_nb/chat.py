@@ -10,7 +10,9 @@ from .history import Content, History
 from .ledger import label, price_usage
 from .loop import Ask, Limits, Loop, OnTruncation, Run
 from .models import MODEL, find
+from .results import show_results
 from .stream import Reading, read, read_async
+from .tools import Confirm, Toolbox
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +25,13 @@ class Chat:
         client: An SDK client, sync for ``send`` or async for ``asend``. Default: ``connect()``.
         model: The model to talk to.
         system: The system prompt; it stays the same for the whole conversation.
-        tools: Tool definitions. A reply that calls one waits for ``chat.history.results(...)``.
-        history: A conversation to continue; it brings its own system prompt and tools.
+        tools: Functions with type hints and a docstring, sync or async, run by ``send`` when the model calls them;
+            several calls of one reply at once. Also the SDK's own tools, and definitions as dicts: a reply that calls
+            one of those waits for ``chat.history.results(...)``.
+        history: A conversation to continue; it brings its own system prompt and tools. Functions for these tools may
+            be given as ``tools`` again.
+        confirm: Asked as ``confirm(name, input)`` before a tool marked ``@tool(confirm=True)`` runs. Default: the
+            keyboard; where there is none the call is not run.
         max_tokens: Ceiling of each reply in tokens, thinking included.
         max_turns: Requests that one ``send`` may make at most, to continue, resume or use tools.
         max_seconds: Seconds after which one ``send`` makes no further request; None for no limit.
@@ -47,18 +54,22 @@ class Chat:
         system: Content | None = None,
         tools: Iterable[Any] | None = None,
         history: History | None = None,
+        confirm: Confirm | None = None,
         max_tokens: int = 4096,
         max_turns: int = 20,
         max_seconds: float | None = None,
         max_usd: float | None = None,
         display: bool = True,
     ) -> None:
-        if history is not None and (system is not None or tools is not None):
+        self._tools = Toolbox(tools or ())
+        self.confirm = confirm
+        if history is not None and (system is not None or not _same(self._tools, history)):
             raise PromptError(
-                "a history brings its own system prompt and tools. Pass them to History(...) instead."
+                "a history brings its own system prompt and tools. Pass them to History(...) instead; functions "
+                "given as tools= must be those it was begun with."
             )
         self.model = _usable(model)
-        self.history = history or History(system=system, tools=tools)
+        self.history = history or History(system=system, tools=self._tools.definitions)
         self.max_tokens = max_tokens
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
@@ -170,12 +181,15 @@ class Chat:
             limits=Limits(self.max_turns, self.max_seconds, self.max_usd),
             on_truncation=on_truncation,
             fallback=_usable(fallback) if fallback is not None else None,
+            tools=self._tools.names or None,
         )
         return loop.steps()
 
     def _do(self, step: Ask | Run) -> Reading | None:
         with label(conversation=self._label):
             if isinstance(step, Run):
+                self._tools.run(step, confirm=self.confirm)
+                self._shown(step)
                 return None
             with self._client.messages.stream(**step.request) as stream:
                 return read(stream, display=self.display)
@@ -183,9 +197,20 @@ class Chat:
     async def _do_async(self, step: Ask | Run) -> Reading | None:
         with label(conversation=self._label):
             if isinstance(step, Run):
+                await self._tools.arun(step, confirm=self.confirm)
+                self._shown(step)
                 return None
             async with self._client.messages.stream(**step.request) as stream:
                 return await read_async(stream, display=self.display)
+
+    def _shown(self, run: Run) -> None:
+        if self.display:
+            show_results(run)
+
+
+def _same(tools: Toolbox, history: History) -> bool:
+    """Whether a history's tools are these; a chat may also give none."""
+    return not tools.definitions or tools.definitions == history.tools
 
 
 def _usable(model: object) -> str:

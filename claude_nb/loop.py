@@ -288,6 +288,7 @@ class Loop:
         finally:
             self.history.results([run.results.get(call.id) or _failed(call.id, missing) for call in calls])
         self._pieces = []
+        self._go_on(message)  # the tools took time
 
     def _left(self) -> float | None:
         if self.limits.seconds is None:
