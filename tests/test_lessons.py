@@ -110,7 +110,7 @@ WRONG = [
             None,
             lambda client, request, n: "",
             lambda client, request, n: "x" * 500,
-            lambda client, request, n: leave_open(client, request, n),
+            leave_open,
         ],
     ),
     (
@@ -119,7 +119,7 @@ WRONG = [
             None,
             lambda client, request: ("text", True),
             lambda client, request: ("", False),
-            lambda client, request: plain(client, request),
+            plain,
         ],
     ),
 ]
