@@ -16,6 +16,7 @@ import pytest
 
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
+from claude_nb.ledger.prompt import digest_prompt
 
 MODEL = "claude-opus-5-5"
 CHARS_PER_TOKEN = 3
@@ -306,3 +307,25 @@ def test_moving_a_cache_breakpoint_changes_no_digest():
     api.messages[0]["content"] = [text("x" * 3_000)]
     api.turn(text("Go on."))
     assert not api.ledger.explain().growth.changed
+
+
+def test_a_document_keeps_its_digest_when_its_breakpoint_moves_and_a_call_when_its_id_changes():
+    source = {"type": "base64", "media_type": "application/pdf", "data": "A" * 200}
+    plain = {"type": "document", "source": source}
+    marked = {**plain, "cache_control": {"type": "ephemeral"}}
+    uses = [{"type": "tool_use", "id": f"toolu_{n}", "name": "f", "input": {"x": 1}} for n in range(2)]
+    system = [{"type": "text", "text": "You help.", "cache_control": {"type": "ephemeral"}}]
+    parts = digest_prompt(
+        {
+            "system": system,
+            "messages": [
+                {"role": "user", "content": [plain, marked]},
+                {"role": "assistant", "content": uses},
+            ],
+        }
+    )
+    bare = digest_prompt({"system": [{"type": "text", "text": "You help."}], "messages": []})
+    assert parts[0].digest == bare[0].digest
+    assert parts[1].digest == parts[2].digest
+    assert parts[3].digest == parts[4].digest
+    assert len({part.digest for part in parts}) == 3

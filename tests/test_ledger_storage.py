@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import anthropic
@@ -29,6 +30,9 @@ def own_stores(monkeypatch, tmp_path):
     """Each test opens its files anew, as a new process would, and sets rows aside in a folder of its own."""
     store_module.store_at.cache_clear()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
+    yield
+    for store in list(store_module._stores):
+        store.close()
 
 
 def reopened(path):
@@ -72,9 +76,11 @@ def test_a_request_goes_out_only_after_its_row_is_safe():
         assert len(server.hits) == 1
 
 
-@pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "https://example.com/x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/db", "https://example.com/x", "postgresql://u:secret@h:port/db"]
+)
 def test_another_kind_of_database_is_refused_at_once(url):
-    with pytest.raises(LedgerError, match="SQLite or PostgreSQL") as refusal:
+    with pytest.raises(LedgerError, match=r"SQLite or PostgreSQL|cannot be read") as refusal:
         Ledger(url)
     assert "secret" not in str(refusal.value)
 
@@ -164,13 +170,13 @@ def mend_file(path):
 
 def newer(path):
     path.parent.mkdir()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE claude_nb_ledger (key VARCHAR PRIMARY KEY, value VARCHAR)")
         database.execute("INSERT INTO claude_nb_ledger VALUES ('schema', '999')")
 
 
 def mend_schema(path):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE claude_nb_ledger SET value = '1'")
 
 
@@ -235,7 +241,7 @@ def test_a_read_only_folder_costs_no_call(tmp_path):
 
 
 def test_a_locked_database_delays_one_call_and_loses_no_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("claude_nb.ledger.database.BUSY_SECONDS", 0.2)
     path = tmp_path / "spend.db"
     ledger = reopened(path)
     with serving(Reply(message())) as server:

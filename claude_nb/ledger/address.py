@@ -27,7 +27,20 @@ def resolve(url: str | os.PathLike[str] | None) -> str:
             f"A ledger lives in SQLite or PostgreSQL, not in {kind!r}. Type Ledger('spend.db') or "
             "Ledger('postgresql+psycopg://user@host/database')."
         )
+    _check(given)
     return given
+
+
+def _check(url: str) -> None:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        raise LedgerError(  # without the URL: it can hold a password
+            "The ledger's database URL cannot be read. Type it as postgresql+psycopg://user@host:port/database."
+        ) from None
 
 
 def _default_path() -> Path:

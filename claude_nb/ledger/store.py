@@ -9,6 +9,7 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 
 from .aside import OPEN, Aside
+from .database import BUSY_SECONDS, connect, dispose, insert_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Executable, Row
 
-_BUSY_SECONDS = 3.0
 _RETRY_AFTER_SECONDS = 15.0
 """How long a failed database is left alone, so that a run of calls is not slowed by it again and again."""
 
@@ -58,7 +59,7 @@ class Store:
         self._waiting: deque[dict[str, Any]] = deque()
         self._down_until = 0.0
         self._warned = False
-        self._hooked = False
+        _stores.add(self)
 
     @property
     def path(self) -> Path | None:
@@ -88,7 +89,7 @@ class Store:
                 a request. Never from a destructor, which can run in the very thread that holds the lock.
         """
         self._waiting.append(row)
-        if wait and self._lock.acquire(timeout=_BUSY_SECONDS):
+        if wait and self._lock.acquire(timeout=BUSY_SECONDS):
             self._lock.release()
         self.flush()
 
@@ -131,19 +132,12 @@ class Store:
 
         from .schema import attempts
 
-        insert = self._dialect_insert()(attempts)
+        insert = insert_of(self.url)(attempts)
         names = attempts.c.keys()
         unsettled = or_(attempts.c.outcome == OPEN, attempts.c.error == ABANDONED)
         settled = {name: insert.excluded[name] for name in names if name != "id"}
         statement = insert.on_conflict_do_update(index_elements=["id"], set_=settled, where=unsettled)
         return statement, dict.fromkeys(names)
-
-    def _dialect_insert(self) -> Any:
-        if self.url.startswith("sqlite"):
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        return insert
 
     def note(self, error: BaseException) -> None:
         """Count an error that was kept from the caller, and warn about the first."""
@@ -226,7 +220,7 @@ class Store:
     def _connected(self) -> "Connection":
         if self._connection is None or self._is_replaced():
             self._close()
-            self._connection = self._opened()
+            self._connection = connect(self.url, self.path, self.label)
             self._inode = self._file_id()
             self._take_in()
         return self._connection
@@ -243,55 +237,37 @@ class Store:
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None and connection.engine is not None:
-            with suppress(Exception):
-                connection.close()
-                connection.engine.dispose()
+        if connection is not None:
+            dispose(connection)
 
-    def _after_fork(self) -> None:
+    def close(self) -> None:
+        """Write what waits and let go of the database; the next use opens it again."""
+        self.flush()
+        self._close()
+
+    def __del__(self) -> None:
+        self._close()
+
+    def after_fork(self) -> None:
         """A child starts with no connection and a free lock: neither may be shared with the parent."""
         self._lock = threading.Lock()
         self._waiting.clear()
         self._abandoned, self._connection = self._connection, None  # closing it would end the parent's locks
 
-    def _opened(self) -> "Connection":
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool, StaticPool
 
-        from .schema import create_tables
+_stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
 
-        options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
-        if self.url.startswith("sqlite"):
-            self._create_file()
-            options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_SECONDS}
-            options["poolclass"] = StaticPool if self.path is None else NullPool
-        connection = create_engine(self.url, **options).connect()
-        try:
-            if self.path is not None:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-            self._refuse_newer(create_tables(connection, self._dialect_insert()))
-        except BaseException:
-            connection.close()
-            raise
-        if not self._hooked:
-            self._hooked = True
-            atexit.register(self.flush)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=self._after_fork)
-        return connection
 
-    def _refuse_newer(self, found: int) -> None:
-        from .schema import SCHEMA
+@atexit.register
+def _close_all() -> None:
+    for store in list(_stores):
+        store.close()
 
-        if found > SCHEMA:
-            raise LedgerError(
-                f"The ledger ({self.label}) was written by a newer claude_nb (schema {found}, this one knows "
-                f"{SCHEMA}). Type: pip install --upgrade claude_nb."
-            )
 
-    def _create_file(self) -> None:
-        if self.path is not None and not self.path.exists():
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
