@@ -90,6 +90,12 @@ class _SafeHTML(RendererHTML):
     def table_close(self, *_: Any) -> str:
         return "</table></div>\n"
 
+    def td_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        align = str(tokens[idx].attrGet("style") or "text-align:left")  # JupyterLab's own tables go right
+        return f"<{tokens[idx].tag}{_attribute('style', align)}>"
+
+    th_open = td_open
+
     def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
         token = tokens[idx]
         title = _attribute("title", str(token.attrGet("title") or ""))
