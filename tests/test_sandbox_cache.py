@@ -150,11 +150,12 @@ def test_models_and_keys_do_not_share_entries(ask):
     [
         ({"tools": [tool("other", MARK)]}, False, False),
         ({"system": system(content=LONG + "!")}, True, False),
+        ({"speed": "fast"}, True, False),
         ({"tool_choice": {"type": "none"}}, True, True),
         ({"thinking": {"type": "disabled"}}, True, True),
         ({"output_config": {"effort": "high"}}, True, True),
     ],
-    ids=["tools", "system", "tool_choice", "thinking", "effort"],
+    ids=["tools", "system", "speed", "tool_choice", "thinking", "effort"],
 )
 def test_a_change_invalidates_its_section_and_those_after_it(ask, change, tools_survive, system_survives):
     base = {"tools": [tool(mark=MARK)], "system": system()}
@@ -164,6 +165,14 @@ def test_a_change_invalidates_its_section_and_those_after_it(ask, change, tools_
     assert found < whole
     assert (found > 0) == tools_survive
     assert (found > whole / 2) == system_survives
+
+
+def test_a_first_image_invalidates_the_messages_and_leaves_the_system_prompt(ask):
+    question = {"role": "user", "content": [text(LONG, MARK)]}
+    whole = wrote(ask([question], system=system()))
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    found = read(ask([question, {"role": "user", "content": [image]}], system=system()))
+    assert 0 < found < whole
 
 
 def test_spelling_out_the_default_effort_changes_nothing(ask):

@@ -151,6 +151,21 @@ def test_thinking_is_shown_when_asked_and_off_when_asked(client):
     assert [block.type for block in ask(client, thinking={"type": "disabled"}).content] == ["text"]
 
 
+@pytest.mark.parametrize("effort", ["low", "medium", "high", "xhigh", "max"])
+def test_more_effort_thinks_more_and_low_effort_not_at_all(client, effort):
+    message = ask(client, output_config={"effort": effort})
+    thought = message.usage.output_tokens_details.thinking_tokens
+    assert thought == {"low": 0, "medium": 48, "high": 96, "xhigh": 192, "max": 384}[effort]
+    assert (message.content[0].type == "thinking") == (effort != "low")
+
+
+def test_manual_thinking_on_an_older_model_is_shown(client):
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    message = ask(client, model="claude-haiku-4-5", max_tokens=2000, thinking=thinking)
+    assert message.content[0].thinking
+    assert message.usage.output_tokens_details.thinking_tokens > 0
+
+
 def test_max_tokens_cuts_the_reply_and_the_usage_says_exactly_that_many(client):
     message = ask(client, "Count to 300", max_tokens=150)
     assert message.stop_reason == "max_tokens"

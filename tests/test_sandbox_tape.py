@@ -8,6 +8,8 @@ import warnings
 import anthropic
 import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from recordings import expected, needs_recordings, streams
 
 from claude_nb.errors import SandboxError
@@ -18,6 +20,7 @@ from claude_nb.sandbox.tape import TAPE_HEADER, Tape
 KEY = "sk-ant-api03-THIS-IS-A-FAKE-KEY-FOR-THE-TEST"
 ORGANIZATION = "0a1b2c3d-1111-2222-3333-444455556666"
 ASK = {"model": MODEL, "max_tokens": 300, "messages": [{"role": "user", "content": "Hello"}]}
+NAMES = ("messages", "system", "tools")
 
 
 class Live(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
@@ -183,6 +186,46 @@ def test_a_tape_by_hand_matches_the_fields_it_names(path):
     assert Tape(path).about["made"] == "by hand"
 
 
+def test_a_tape_by_hand_can_match_the_last_prompt_alone(path):
+    """A whole conversation of two turns and a tool, without a signature in sight."""
+    call = [{"type": "tool_use", "id": "toolu_tape", "name": "get_weather", "input": {"city": "Oslo"}}]
+    write(
+        path,
+        {"tape": 1, "made": "by hand", "about": "a lesson"},
+        {"prompt": "My name is Ada.", "reply": "Hello Ada!"},
+        {"prompt": "Weather in Oslo?", "reply": call},
+        {"prompt": "Weather in Oslo?", "reply": "Snow, Ada."},
+    )
+    client = client_of(Sandbox(tape=path))
+    tools = [{"name": "get_weather", "input_schema": {"type": "object"}}]
+    messages = [{"role": "user", "content": "My name is Ada."}]
+    for following in ({"role": "user", "content": "Weather in Oslo?"}, None):
+        message = client.messages.create(**(ASK | {"messages": messages}), tools=tools)
+        messages.append(message.to_param())
+        if following:
+            messages.append(following)
+    assert message.content[-1].input == {"city": "Oslo"}
+    result = {"type": "tool_result", "tool_use_id": "toolu_tape", "content": "snow"}
+    messages.append({"role": "user", "content": [result]})
+    assert text(client.messages.create(**(ASK | {"messages": messages}), tools=tools)) == "Snow, Ada."
+
+
+def test_fields_by_hand_match_in_any_spelling(path):
+    write(path, {"request": {"messages": ASK["messages"], "system": "Brief."}, "reply": "Yes"})
+    mark = {"cache_control": {"type": "ephemeral"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Hello"} | mark]}]
+    system = [{"type": "text", "text": "Brief."} | mark]
+    message = client_of(Sandbox(tape=path)).messages.create(**(ASK | {"messages": messages}), system=system)
+    assert text(message) == "Yes"
+
+
+def test_a_missed_prompt_is_named(path):
+    write(path, {"prompt": "Hello you", "reply": "Hi"})
+    sandbox = Sandbox(tape=path)
+    client_of(sandbox).messages.create(**ASK)
+    assert "differs in `prompt`: the tape has 'Hello you', this request 'Hello'" in sandbox.misses[0]
+
+
 def test_a_reply_by_hand_obeys_the_request(path):
     write(path, {"request": {}, "reply": "word " * 500})
     message = client_of(Sandbox(tape=path)).messages.create(**(ASK | {"max_tokens": 100}))
@@ -238,7 +281,8 @@ def test_threads_append_whole_lines(path):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"reply": "x"}, 'an entry is an object with "request" and "reply"'),
+        ({"reply": "x"}, 'the entry has no "prompt" and no "request" to match'),
+        ([], 'an entry is an object with "prompt" or "request", and "reply"'),
         ({"request": {}}, 'the entry has no "reply"'),
         ({"request": {}, "reply": "x", "answer": 1}, "unknown"),
     ],
@@ -247,6 +291,24 @@ def test_a_wrong_entry_is_a_clear_error_with_its_line(path, entry, message):
     write(path, {"tape": 1}, entry)
     with pytest.raises(SandboxError, match=f"line 2.*{message}"):
         Sandbox(tape=path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.fixed_dictionaries(
+        {
+            name: st.sampled_from([None, 3, "x", [], [3], {}, [{}], [{"role": "user", "content": 3}]])
+            for name in NAMES
+        }
+    )
+)
+def test_a_wrong_request_is_refused_with_a_tape_as_without(path, fields):
+    if not path.exists():
+        write(path, {"prompt": "x", "request": {"system": "x", "messages": ASK["messages"]}, "reply": "Yes"})
+    headers = {"x-api-key": "sandbox", "anthropic-version": "2026-10-21"}
+    with httpx2.Client(transport=Sandbox(tape=path), base_url="https://api.anthropic.com") as client:
+        response = client.post("/v1/messages", json=ASK | fields, headers=headers)
+    assert response.status_code in {200, 400}
 
 
 def test_a_missing_tape_is_a_clear_error(path):

@@ -22,7 +22,7 @@ def content(body: Json, model: Model, *, note: str | None = None) -> list[Json]:
         model: The model it names.
         note: A sentence to end with, such as why a tape did not match.
     """
-    asked = last_prompt(body)
+    asked = recall.last_prompt(body["messages"])
     if paused := _open_search(body):
         return searched(asked, paused)[1:]
     answered = _tool_results(body)
@@ -76,14 +76,6 @@ def _block(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
-def last_prompt(body: Json) -> str:
-    """The text of the last user message that has any, or ``""``."""
-    for message in reversed(body["messages"]):
-        if message["role"] == "user" and (found := recall.text_of(message)):
-            return found
-    return ""
-
-
 def _tool_results(body: Json) -> str | None:
     last = prompt.blocks(body["messages"][-1]["content"])
     results = [block for block in last if block["type"] == "tool_result"]
@@ -128,8 +120,8 @@ def _described(body: Json, model: Model) -> str:
         lines.append(f"- **Tools**: {named}; the prompt names none, so none is called")
     if cached := _cached(body, parts, model):
         lines.append(f"- **Prompt cache**: {cached}")
-    lines += ["", f"Your last message: {recall.quoted(last_prompt(body)) or 'no text'}"]
-    return "\n".join(lines) + _garnish(last_prompt(body))
+    lines += ["", f"Your last message: {recall.quoted(recall.last_prompt(body['messages'])) or 'no text'}"]
+    return "\n".join(lines) + _garnish(recall.last_prompt(body["messages"]))
 
 
 def _messages(messages: list[Json]) -> str:

@@ -52,6 +52,14 @@ def earlier(messages: list[Json]) -> list[tuple[int, str]]:
     ]
 
 
+def last_prompt(messages: list[Json]) -> str:
+    """The text of the last user message that has any, or ``""``."""
+    for message in reversed(messages):
+        if message["role"] == "user" and (found := text_of(message)):
+            return found
+    return ""
+
+
 def text_of(message: Json) -> str:
     """The text blocks of a message, joined."""
     blocks = prompt.blocks(message["content"])

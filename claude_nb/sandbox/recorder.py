@@ -16,7 +16,7 @@ import httpx2
 from claude_nb.errors import SandboxError
 from claude_nb.models import SANDBOX_HEADER
 
-from . import tape
+from . import matching
 
 Json = dict[str, Any]
 
@@ -183,8 +183,8 @@ def _entry(request: httpx2.Request, response: httpx2.Response, chunks: list[tupl
     entry: Json = {
         "method": request.method,
         "path": path,
-        "request": tape.canonical(body),
-        "hash": tape.fingerprint(request.method, path, body),
+        "request": matching.canonical(body),
+        "hash": matching.fingerprint(request.method, path, body),
         "status": response.status_code,
         "headers": {
             name.lower(): value

@@ -41,11 +41,13 @@ def is_shown(body: Json, model: Model) -> bool:
 def block(body: Json, model: Model) -> tuple[Json, int] | None:
     """The thinking block of an invented reply and its tokens, or ``None`` when this request needs no thought.
 
-    At effort ``low`` the sandbox answers at once, as adaptive thinking may.
+    At effort ``low`` the sandbox answers at once, as adaptive thinking may; ``enabled`` always thinks.
     """
     if not is_on(body, model):
         return None
     spent = _TOKENS[effort(body, model) or "high"]
+    if mode(body, model) == "enabled":
+        spent = max(spent, _TOKENS["medium"])
     if spent == 0:
         return None
     text = _SUMMARY if is_shown(body, model) else ""

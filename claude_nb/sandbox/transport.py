@@ -141,6 +141,8 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         if self._tape is None:
             return None
         body = intake.parse(request) if request.content else {}
+        if not isinstance(body, dict):
+            return None
         with self._lock:
             entry = self._tape.find(request.method, request.url.raw_path.decode(), body)
             if entry and entry.reply is None and body:
@@ -186,9 +188,8 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     ) -> Finished:
         """The reply: from the tape, else from the script, else invented."""
         body, model = accepted.read, accepted.model
-        given = (
-            self._script(accepted.sent) if taped is None else taped
-        )  # unlocked: a script may call the sandbox
+        # Outside the lock: a script may call the sandbox itself.
+        given = self._script(accepted.sent) if taped is None else taped
         with self._lock:
             usage = self._cache.charge(body, model, owner=accepted.owner, now=self._clock())
             reply = Reply(invent.content(body, model, note=note)) if given is None else replies.read(given)
