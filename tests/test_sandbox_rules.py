@@ -701,6 +701,25 @@ def test_dropping_mismatched_blocks_goes_on_and_reports_them(post, talk):
     assert status == 200
 
 
+def test_dropping_reaches_every_block_of_an_unfinished_tool_loop(post):
+    """Two thinking blocks in one turn, and an edit before both: each is dropped, none is called modified."""
+    beta = HEADERS | {"anthropic-beta": "thinking-binding-controls-2026-08-01"}
+    fields = {"thinking": {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}}
+    messages = [user("lookup this")]
+    for _ in range(2):
+        _, answer = post(tools=[TOOL], tool_choice={"type": "any"}, messages=messages, max_tokens=1000)
+        call = answer["content"][-1]
+        messages += [assistant(answer["content"]), user([RESULT | {"tool_use_id": call["id"]}])]
+    assert post(tools=[TOOL], messages=messages)[0] == 200
+    messages[0] = user("lookup that")
+    status, answer = post(headers=beta, tools=[TOOL], messages=messages, **fields)
+    assert status == 200, answer
+    assert [one["path"] for one in answer["input_transformations"]] == [
+        "messages.1.content.0",
+        "messages.3.content.0",
+    ]
+
+
 @pytest.mark.parametrize("damage", [lambda s: s[:-4], lambda s: s[:60] + "AAAA" + s[64:], lambda s: "x"])
 def test_a_damaged_signature_is_refused_on_every_model(post, talk, damage):
     for model in (MODEL, "claude-opus-5"):

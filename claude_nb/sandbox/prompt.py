@@ -13,6 +13,8 @@ from claude_nb.models import Model
 from . import sealing, tokens
 
 Json = dict[str, Any]
+Placed = tuple[int, int, Json]
+"""A block with the index of its message and its own."""
 Level = Literal["tools", "system", "messages"]
 THINKING = ("thinking", "redacted_thinking")
 
@@ -63,9 +65,9 @@ def blocks(content: Any) -> list[Json]:
     return list(content or ())
 
 
-def turns(messages: list[Json]) -> Iterator[tuple[str, list[tuple[int, int, Json]]]]:
+def turns(messages: list[Json]) -> Iterator[tuple[str, list[Placed]]]:
     """Merge consecutive messages of one role, as the API does: ``(role, [(message, block index, block)])``."""
-    role, found = "", list[tuple[int, int, Json]]()
+    role, found = "", list[Placed]()
     for index, message in enumerate(messages):
         if message["role"] != role:
             if role:

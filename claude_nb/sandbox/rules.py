@@ -11,6 +11,7 @@ from claude_nb.models import Model
 
 from . import prompt, schema, schemas, thinking, turns
 from .apierror import invalid
+from .preserved import Place
 
 Json = dict[str, Any]
 
@@ -100,7 +101,7 @@ def check(
     return body, left_out
 
 
-def _without(body: Json, dropped: Mapping[turns.Place, str]) -> Json:
+def _without(body: Json, dropped: Mapping[Place, str]) -> Json:
     if not dropped:
         return body
     messages = [

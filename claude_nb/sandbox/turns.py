@@ -1,4 +1,4 @@
-"""What the API refuses in ``messages``: roles, empty blocks, tool pairs, and thinking that was tampered with."""
+"""What the API refuses in ``messages``: roles, empty blocks, tool pairs. Thinking is in ``preserved``."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,18 +6,16 @@ from typing import Any
 
 from claude_nb.models import Model
 
-from . import prompt, sealing, thinking
+from . import preserved, prompt, thinking
 from .apierror import ApiError, invalid
+from .preserved import Place, Turn
+from .prompt import Placed
 
 Json = dict[str, Any]
-Placed = tuple[int, int, Json]
-Place = tuple[int, int]
-"""Index of a message and of a block in it."""
 
 _MOST_MESSAGES = 100_000
 _MOST_IMAGES, _MOST_IMAGES_SMALL, _SMALL_WINDOW = 600, 100, 200_000
 _STRICT_VERSION = "2026-10-21"
-_DROP = "drop_block"
 
 
 def check(
@@ -51,10 +49,8 @@ def check(
     _system_roles(messages, model)
     _tool_pairs(merged)
     _last(messages, body, model)
-    binding = ((body.get("thinking") or {}).get("block_binding") or {}).get("prefix_mismatch_behavior")
-    enforced = model.checks_thinking_prefix or binding is not None
-    dropped = _thinking(body, merged, model, enforced=enforced, lenient=lenient or binding == _DROP)
-    _open_loop(merged, thoughts)
+    dropped = preserved.check(body, merged, model, lenient=lenient)
+    preserved.check_open_loop(merged, thoughts)
     return dropped
 
 
@@ -74,7 +70,7 @@ def _content(messages: list[Json], version: str) -> None:
             _block(block, where, message["role"], version)
 
 
-def _images(merged: list[tuple[str, list[Placed]]], model: Model) -> None:
+def _images(merged: list[Turn], model: Model) -> None:
     small = model.max_input_tokens is not None and model.max_input_tokens <= _SMALL_WINDOW
     most = _MOST_IMAGES_SMALL if small else _MOST_IMAGES
     found = sum(one["type"] == "image" for _, content in merged for _, _, one in content)
@@ -125,7 +121,7 @@ def _ends_in_server_result(message: Json) -> bool:
     return bool(content) and content[-1]["type"].endswith("_tool_result")
 
 
-def _tool_pairs(merged: list[tuple[str, list[Placed]]]) -> None:
+def _tool_pairs(merged: list[Turn]) -> None:
     for position, (role, content) in enumerate(merged):
         if role == "assistant":
             _answered(content, merged[position + 1 :])
@@ -135,7 +131,7 @@ def _tool_pairs(merged: list[tuple[str, list[Placed]]]) -> None:
             _asked(content, {one["id"] for _, _, one in calls if one["type"] == "tool_use"})
 
 
-def _answered(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> None:
+def _answered(content: list[Placed], rest: list[Turn]) -> None:
     """Every call has its result at the start of the next turn, except in a turn that is not yet answered."""
     calls = [one["id"] for _, _, one in content if one["type"] == "tool_use"]
     if not calls or not rest:
@@ -152,7 +148,7 @@ def _answered(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> No
         raise _unanswered(content[0][0], missing)
 
 
-def _server_tools(content: list[Placed], rest: list[tuple[str, list[Placed]]]) -> None:
+def _server_tools(content: list[Placed], rest: list[Turn]) -> None:
     """A server tool that is still running may only be followed by the results of client tools."""
     done = {one.get("tool_use_id") for _, _, one in content}
     running = [one for _, _, one in content if one["type"] == "server_tool_use" and one["id"] not in done]
@@ -209,84 +205,3 @@ def _last(messages: list[Json], body: Json, model: Model) -> None:
         raise invalid("messages: prefill is not supported when thinking is enabled")
     if content and content[-1].get("text", "").endswith((" ", "\n", "\t")):
         raise invalid("messages: final assistant content cannot end with trailing whitespace")
-
-
-def _thinking(
-    body: Json, merged: list[tuple[str, list[Placed]]], model: Model, *, enforced: bool, lenient: bool
-) -> dict[Place, str]:
-    latest = max((n for n, (role, _) in enumerate(merged) if role == "assistant"), default=-1)
-    trail = thinking.Trail(body)
-    dropped: dict[Place, str] = {}
-    for number, (role, content) in enumerate(merged):
-        trail.turn(role)
-        for index, at, block in content:
-            if block["type"] == "thinking":
-                where = f"messages.{index}.content.{at}"
-                if reason := _unreadable(block, where, model):
-                    dropped[index, at] = reason
-                    continue
-                _untouched(block, where, trail, latest=number == latest)
-                if enforced and _moved(block, trail):
-                    if not lenient:
-                        raise invalid(
-                            f"{where}: Invalid `signature` in `thinking` block. The block is bound to a different "
-                            "conversation. Remove the block, or set "
-                            '`thinking.block_binding.prefix_mismatch_behavior` to "drop_block". '
-                            'This needs the beta header "thinking-binding-controls-2026-08-01".'
-                        )
-                    dropped[index, at] = "prefix_binding_mismatch"
-                    continue
-            trail.add(block)
-    return dropped
-
-
-def _unreadable(block: Json, where: str, model: Model) -> str | None:
-    """Why the model cannot read a thinking block, or ``None`` when it can."""
-    seal = sealing.read(block)
-    if seal is not None:
-        return None if seal.model == model.id else "model_binding_mismatch"
-    if sealing.is_foreign(block):
-        return "organization_binding_mismatch"
-    raise invalid(f"{where}: Invalid `signature` in `thinking` block")
-
-
-def _untouched(block: Json, where: str, trail: thinking.Trail, *, latest: bool) -> None:
-    seal = sealing.read(block)
-    if seal is None:
-        return
-    edited = seal.text != sealing.digest(block["thinking"])
-    if latest:
-        own = trail.thoughts[len(trail.thoughts) - trail.within :]
-        signed = list(seal.earlier[len(seal.earlier) - seal.within :])
-        if edited or own != signed:
-            raise _modified(where)
-    if edited:
-        raise invalid(f"{where}: Invalid `signature` in `thinking` block")
-
-
-def _moved(block: Json, trail: thinking.Trail) -> bool:
-    """Whether what precedes the block differs from what preceded it when it was made."""
-    seal = sealing.read(block)
-    if seal is None:
-        return False
-    kept = trail.thoughts
-    # Thinking may be missing from the start of the history, never from its middle.
-    return seal.prefix != trail.prefix() or kept != list(seal.earlier[len(seal.earlier) - len(kept) :])
-
-
-def _open_loop(merged: list[tuple[str, list[Placed]]], thoughts: Mapping[str, str]) -> None:
-    """In an unfinished tool loop, the thinking before a call must still be there."""
-    if len(merged) < len(("assistant", "user")) or merged[-2][0] != "assistant":
-        return
-    content = merged[-2][1]
-    present = {sealing.digest(one["signature"]) for _, _, one in content if one["type"] == "thinking"}
-    for index, at, one in content:
-        if one["type"] == "tool_use" and thoughts.get(one["id"], "") not in {"", *present}:
-            raise _modified(f"messages.{index}.content.{at}")
-
-
-def _modified(where: str) -> ApiError:
-    return invalid(
-        f"{where}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
-        "These blocks must remain as they were in the original response."
-    )
