@@ -11,13 +11,44 @@ def message(
     stop_reason="end_turn", model="claude-haiku-5-5", usage=..., content=("hello",), **fields
 ) -> Message:
     if usage is ...:
-        usage = Usage(
-            input_tokens=10,
-            output_tokens=90,
-            cache_read_input_tokens=800,
-            cache_creation_input_tokens=190,
-            output_tokens_details=OutputTokensDetails(thinking_tokens=30),
-        )
+        usage = Usage(input_tokens=1000, output_tokens=200)
+    blocks = [TextBlock(type="text", text=text, citations=None) for text in content]
+    filled = {"stop_sequence": None, "stop_details": None, **fields}
+    return Message.construct(model=model, content=blocks, stop_reason=stop_reason, usage=usage, **filled)
+
+
+def text(*arguments, **options) -> str:
+    return footer_text(footer(*arguments, **options))
+
+
+def kinds(*arguments, **options) -> list[str]:
+    return [chip["kind"] for chip in footer(*arguments, **options)]
+
+
+def test_a_finished_reply_says_why_it_stopped_what_it_used_and_what_it_cost():
+    assert text(message()) == "finished · 1,000 tokens in, 200 out · $0.0002"
+    assert price_usage("claude-haiku-5-5", {"input_tokens": 1000, "output_tokens": 200}) == Decimal("0.0002")
+
+
+def test_a_simulated_reply_says_so_and_what_a_real_one_would_cost():
+    assert (
+        text(message(), simulated=True)
+        == "sandbox · finished · 1,000 tokens in, 200 out · $0.0002 if it were live"
+    )
+
+
+def test_a_live_reply_says_how_fast_it_was():
+    assert text(message(), first_token=0.5, seconds=2.5).endswith("0.5 s to first token, 100 tokens/s")
+
+
+def test_cached_and_thinking_tokens_are_told_apart():
+    usage = Usage(
+        input_tokens=10,
+        output_tokens=90,
+        cache_read_input_tokens=800,
+        cache_creation_input_tokens=190,
+        output_tokens_details=OutputTokensDetails(thinking_tokens=30),
+    )
     assert "1,000 tokens in (800 cached), 90 out (30 thinking)" in text(message(usage=usage))
 
 
