@@ -11,6 +11,7 @@ from .ledger import label, price_usage
 from .loop import Ask, Limits, Loop, OnTruncation, Run
 from .models import MODEL, find
 from .results import show_results
+from .shape import Shape
 from .stream import Reading, read, read_async
 from .tools import Confirm, Toolbox
 
@@ -153,6 +154,59 @@ class Chat:
         except StopIteration as end:
             return end.value
 
+    def extract(
+        self,
+        prompt: Content,
+        shape: Any,
+        *,
+        max_tokens: int | None = None,
+        on_truncation: OnTruncation = "raise",
+        fallback: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send a message and give the reply as a value of the type ``shape``, checked.
+
+        Args:
+            prompt: Text or content blocks.
+            shape: A pydantic model, dataclass, TypedDict, enum, or a list of these.
+            max_tokens: Ceiling of the reply in tokens.
+            on_truncation: ``"raise"``, or ``"retry"`` to ask again with twice the ceiling.
+            fallback: A model to ask instead if this one refuses.
+            **options: Further arguments of ``client.messages.stream``.
+
+        Raises:
+            PromptError: The type cannot be described to the API; nothing was sent.
+            RefusedReply, IncompleteReply: There is no complete answer; the error has the message.
+            ExtractionError: The answer is complete and does not fit the type; likewise.
+
+        Example:
+            >>> class Person(BaseModel):
+            ...     name: str
+            ...     born: int
+            >>> chat.extract("Ada Lovelace was born in 1815.", Person)
+            Person(name='Ada Lovelace', born=1815)
+        """
+        wanted = _wanted(shape, on_truncation, options)
+        policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
+        settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
+        return wanted.read(self.send(prompt, **settings, **options))
+
+    async def aextract(
+        self,
+        prompt: Content,
+        shape: Any,
+        *,
+        max_tokens: int | None = None,
+        on_truncation: OnTruncation = "raise",
+        fallback: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Do the same as :meth:`extract` with an async client."""
+        wanted = _wanted(shape, on_truncation, options)
+        policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
+        settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
+        return wanted.read(await self.asend(prompt, **settings, **options))
+
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""
         import pandas as pd
@@ -211,6 +265,17 @@ class Chat:
 def _same(tools: Toolbox, history: History) -> bool:
     """Whether a history's tools are these; a chat may also give none."""
     return not tools.definitions or tools.definitions == history.tools
+
+
+def _wanted(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:
+    """The type to extract, put into the request's options."""
+    if on_truncation not in ("raise", "retry"):
+        raise PromptError(
+            f"on_truncation is {on_truncation!r}; half an object is none, so use 'raise' or 'retry'."
+        )
+    wanted = Shape(shape)
+    options["output_config"] = {**(options.get("output_config") or {}), **wanted.output_config}
+    return wanted
 
 
 def _usable(model: object) -> str:

@@ -1,0 +1,245 @@
+"""The same structured output for every row of a table: a few dozen at once, or any number as a batch."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+from warnings import warn
+
+from .attach import content
+from .batch import Batch
+from .client import connect, connect_async
+from .errors import ClaudeNbError, PromptError
+from .ledger import format_usd, price_usage
+from .models import MODEL
+from .outcome import in_words
+from .shape import Shape
+from .stream import Reading, read, read_async
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_USAGE = ("input_tokens", "cache_read_input_tokens", "output_tokens")
+
+
+@dataclass
+class Row:
+    """One row on its way: what is asked (nothing of a blank row), and what came of it."""
+
+    request: dict[str, Any]
+    found: dict[str, Any] = field(default_factory=dict)
+    message: Any = None
+    error: str | None = "not run"
+    simulated: bool = False
+
+
+def extract_many(
+    data: Any,
+    shape: Any,
+    *,
+    column: str | None = None,
+    system: str | None = None,
+    client: Any = None,
+    model: str = MODEL,
+    max_tokens: int = 1024,
+    batch: Literal[True, False] | str | Iterable[str] = False,
+    at_once: int = 8,
+    poll: float = 30.0,
+    quiet: bool = False,
+    **options: Any,
+) -> "pd.DataFrame":
+    """Give a frame with a row for each row of ``data``: the fields that were extracted, or the error.
+
+    Rows do not see each other. One printed line gives the number of errors and the total price.
+
+    Args:
+        data: A frame, a series, or a list of texts, figures or images.
+        shape: The type to extract: a pydantic model, dataclass, TypedDict, enum, or a list of these.
+        column: The column of a frame to read.
+        system: What to do with each row, as the system prompt.
+        client: An SDK client; default ``connect()``.
+        model: The model to ask.
+        max_tokens: Ceiling of each reply in tokens.
+        batch: True sends the rows through the Message Batches API at half the price, and waits for it; it may take
+            up to 24 hours. The printed id, given here instead of True with the same data, collects the results later,
+            also in another kernel.
+        at_once: Requests under way at the same time, without ``batch``.
+        poll: Seconds between two looks at a batch, at most.
+        quiet: Print nothing.
+        **options: Further arguments of ``client.messages.create``.
+
+    Returns:
+        A frame with the index of ``data``: a column for each field (or one column ``value``), then ``error``,
+        ``stop_reason``, the tokens as reported, and ``cost_usd`` (None where unknown). ``frame.attrs["cost_usd"]``
+        is the total. After an interrupt the rows that were not run say so.
+
+    Raises:
+        PromptError: The data, column or type cannot be used; nothing was sent.
+        anthropic.APIError: No request can succeed (key, permission, model); other errors stand in their row.
+    """
+    job = _Job(data, shape, column, _request(model, max_tokens, system, options))
+    client = client or connect(quiet=quiet)
+    if batch is not False:
+        Batch(job.rows, client, quiet=quiet).run(batch, poll=poll, settle=job.settle)
+        return job.frame(quiet=quiet)
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="claude_nb extract")
+    try:
+        futures = [pool.submit(copy_context().run, _ask, client, row) for row in job.todo()]
+        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            future.result()
+    except KeyboardInterrupt:
+        warn("interrupted: rows that were not run say so in the column error.", stacklevel=2)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    job.settle()
+    return job.frame(quiet=quiet)
+
+
+async def aextract_many(
+    data: Any,
+    shape: Any,
+    *,
+    column: str | None = None,
+    system: str | None = None,
+    client: Any = None,
+    model: str = MODEL,
+    max_tokens: int = 1024,
+    at_once: int = 8,
+    quiet: bool = False,
+    **options: Any,
+) -> "pd.DataFrame":
+    """Do the same as :func:`extract_many` with an async client; batches are for the sync one."""
+    job = _Job(data, shape, column, _request(model, max_tokens, system, options))
+    client = client or connect_async(quiet=quiet)
+    free = asyncio.Semaphore(at_once)
+
+    async def one(row: Row) -> None:
+        async with free, client.messages.stream(**row.request) as stream:
+            _keep(row, await read_async(stream, display=False))
+
+    async def safely(row: Row) -> None:
+        try:
+            await one(row)
+        except Exception as error:  # noqa: BLE001 - an error stands in its row
+            _fail(row, error)
+
+    await asyncio.gather(*(safely(row) for row in job.todo()))
+    job.settle()
+    return job.frame(quiet=quiet)
+
+
+class _Job:
+    """All rows of one extraction."""
+
+    def __init__(self, data: Any, shape: Any, column: str | None, request: dict[str, Any]) -> None:
+        self.shape = Shape(shape)
+        given = request.pop("output_config", None) or {}
+        request["output_config"] = {**given, **self.shape.output_config}
+        self.index, values = _values(data, column)
+        self.rows = [_row(value, request) for value in values]
+
+    def todo(self) -> Iterator[Row]:
+        return (row for row in self.rows if row.request)
+
+    def settle(self) -> None:
+        """Turn the replies into fields or errors."""
+        for row in self.rows:
+            if row.message is None or row.error is not None:
+                continue
+            try:
+                row.found = self.shape.fields(self.shape.read(row.message))
+            except ClaudeNbError as error:
+                row.error = str(error).removesuffix(" It is in error.message.")
+
+    def frame(self, *, quiet: bool) -> "pd.DataFrame":
+        import pandas as pd
+
+        table = pd.DataFrame([_columns(row) for row in self.rows], index=self.index)
+        names = dict.fromkeys(name for row in self.rows for name in row.found)
+        table = table[[*names, *(name for name in table.columns if name not in names)]]
+        asked = [row for row in self.rows if row.message is not None]
+        costs = [_cost(row) for row in asked]
+        total = None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
+        failed = sum(row.error is not None for row in self.rows)
+        simulated = any(row.simulated for row in asked)
+        table.attrs = {"cost_usd": total, "errors": failed, "simulated": simulated}
+        if not quiet:
+            price = f"{format_usd(total)}{' if it were live' if simulated else ''}"
+            price = "price unknown" if total is None else price
+            print(f"claude_nb: {len(self.rows):,} rows, {failed:,} with errors, {price}.")  # noqa: T201 - as announced
+        return table
+
+
+def _request(model: str, max_tokens: int, system: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    return {"model": model, "max_tokens": max_tokens, **({"system": system} if system else {}), **options}
+
+
+def _values(data: Any, column: str | None) -> tuple[Any, list[Any]]:
+    """The index and the values to read."""
+    if hasattr(data, "columns"):
+        names = list(data.columns)
+        column = names[0] if column is None and len(names) == 1 else column
+        if column not in names:
+            raise PromptError(f"column is {column!r}; the frame has {', '.join(map(repr, names)) or 'none'}.")
+        return data.index, list(data[column])
+    if hasattr(data, "index") and hasattr(data, "to_list"):
+        return data.index, data.to_list()
+    if isinstance(data, str | bytes | dict) or not isinstance(data, Iterable):
+        raise PromptError(
+            f"extract_many() takes a frame, a series or a list, not {type(data).__name__}. For one text use "
+            "chat.extract(text, Model)."
+        )
+    return None, list(data)
+
+
+def _row(value: Any, request: dict[str, Any]) -> Row:
+    is_blank = value is None or value != value or (isinstance(value, str) and not value.strip())  # noqa: PLR0124 - NaN
+    if is_blank:
+        return Row({}, error="empty")
+    return Row({**request, "messages": [{"role": "user", "content": content(value)}]})
+
+
+def _ask(client: Any, row: Row) -> None:
+    import anthropic
+
+    hopeless = (
+        anthropic.AuthenticationError,
+        anthropic.PermissionDeniedError,
+        anthropic.NotFoundError,
+        TypeError,
+    )
+    try:
+        with client.messages.stream(**row.request) as stream:
+            _keep(row, read(stream, display=False))
+    except hopeless:
+        raise
+    except Exception as error:  # noqa: BLE001 - an error stands in its row
+        _fail(row, error)
+
+
+def _keep(row: Row, reading: Reading) -> None:
+    row.message, row.simulated = reading.message, reading.simulated
+    row.error = None if reading.error is None else in_words(reading.error)
+
+
+def _fail(row: Row, error: Exception) -> None:
+    row.error = in_words(error)
+
+
+def _cost(row: Row) -> Decimal | None:
+    if row.message.usage is None or row.message.stop_reason is None:
+        return None
+    return price_usage(row.message.model, row.message.usage.to_dict())
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    """One line of the frame; a field of the user's keeps its name, ours gives way."""
+    message = row.message
+    usage = message.usage.to_dict() if message is not None and message.usage is not None else {}
+    told = {"error": row.error, "stop_reason": message.stop_reason if message is not None else None}
+    told |= {name: usage.get(name) for name in _USAGE}
+    told["cost_usd"] = _cost(row) if message is not None else None
+    return {**row.found, **{f"{name}_" if name in row.found else name: value for name, value in told.items()}}

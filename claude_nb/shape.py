@@ -1,0 +1,152 @@
+"""Python types as structured output: the schema the API is given, and the reply turned back into a value.
+
+Pydantic models, dataclasses, TypedDicts, enums, ``list[…]``, ``Literal[…]`` and plain types. The API wants an object
+at the top, so anything else travels as ``{"value": …}``. Rules: the API's page on structured outputs.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import ClaudeNbError, PromptError
+from .join import words
+from .loop import IncompleteReply
+from .outcome import outcome_of
+
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
+_MOST_ERRORS = 3
+
+
+class ExtractionError(ClaudeNbError, ValueError):
+    """A complete reply that does not fit the type it was asked for.
+
+    Attributes:
+        message: The SDK's ``Message``.
+    """
+
+    def __init__(self, text: str, message: Any) -> None:
+        super().__init__(text)
+        self.message = message
+
+
+class RefusedReply(IncompleteReply):
+    """The model refused; there is nothing to extract."""
+
+
+class Shape:
+    """A type that a reply has to fit.
+
+    Args:
+        kind: The type.
+
+    Attributes:
+        output_config: What to send as ``output_config``.
+
+    Raises:
+        PromptError: The type cannot be described to the API.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        import anthropic
+        import pydantic
+
+        self.name = getattr(kind, "__name__", None) or str(kind)
+        try:
+            self._adapter: Any = pydantic.TypeAdapter(kind)
+            schema = self._adapter.json_schema()
+            self._wrapped = _top(schema).get("type") != "object"
+            schema = _wrapped(schema) if self._wrapped else schema
+            if any(part.get("additionalProperties") for part in _objects(schema)):
+                raise PromptError(
+                    f"{self.name} holds a dict with free keys, and the API fills only fields that it knows. Use a list "
+                    "of objects with a key and a value field."
+                )
+            schema = anthropic.transform_schema(schema)
+        except (pydantic.PydanticUserError, ValueError, TypeError, NameError) as error:
+            if isinstance(error, PromptError):
+                raise
+            raise PromptError(
+                f"{kind!r} cannot be described to the API: {str(error).splitlines()[0]} Use a pydantic model, a "
+                "dataclass, a TypedDict, an enum, or a list of these."
+            ) from error
+        self.output_config = {"format": {"type": "json_schema", "schema": schema}}
+
+    def read(self, message: Any) -> Any:
+        """Give the value in a reply.
+
+        Raises:
+            RefusedReply: The model refused.
+            IncompleteReply: The reply was cut or is not an answer yet.
+            ExtractionError: The reply is complete and does not fit.
+        """
+        import pydantic
+
+        text = _answer(message)
+        fenced = _FENCE.fullmatch(text)
+        try:
+            return self._value(fenced.group(1) if fenced else text)
+        except pydantic.ValidationError as error:
+            raise ExtractionError(self._misfit(error, message), message) from error
+
+    def fields(self, value: Any) -> dict[str, Any]:
+        """Give a value as columns of a table: its fields, or one column ``value``."""
+        plain = self._adapter.dump_python(value)
+        found = plain if isinstance(plain, dict) and not self._wrapped else {"value": plain}
+        return {name: getattr(field, "value", field) for name, field in found.items()}
+
+    def _value(self, text: str) -> Any:
+        import pydantic_core
+
+        if not self._wrapped:
+            return self._adapter.validate_json(text)
+        data = pydantic_core.from_json(text) if text.startswith("{") else None
+        if isinstance(data, dict) and set(data) == {"value"}:
+            return self._adapter.validate_json(pydantic_core.to_json(data["value"]))
+        return self._adapter.validate_json(text)
+
+    def _misfit(self, error: Any, message: Any) -> str:
+        found = error.errors(include_url=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            return (
+                f"the reply is no valid JSON ({found[0]['msg']}). {message.model} or its server may not support "
+                "structured outputs, or have cut the reply without saying so. It is in error.message."
+            )
+        wrong = [f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in found[:_MOST_ERRORS]]
+        more = f" and {len(found) - _MOST_ERRORS} more" if len(found) > _MOST_ERRORS else ""
+        return f"the reply does not fit {self.name}: {'; '.join(wrong)}{more}. It is in error.message."
+
+
+def _answer(message: Any) -> str:
+    """The text of a complete answer."""
+    outcome = outcome_of(message)
+    if message.stop_reason == "refusal":
+        raise RefusedReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
+    if not outcome.complete:
+        raise IncompleteReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
+    text = words(message).strip()
+    if not text:
+        raise IncompleteReply(f"nothing was extracted: {outcome.label}, and there is no text.", message)
+    return text
+
+
+def _top(schema: dict[str, Any]) -> dict[str, Any]:
+    while ref := schema.get("$ref"):
+        schema = {**schema["$defs"][ref.rsplit("/", 1)[-1]], "$defs": schema["$defs"]}
+    return schema
+
+
+def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    inner = {name: part for name, part in schema.items() if name != "$defs"}
+    outer = {"type": "object", "properties": {"value": inner}, "required": ["value"]}
+    return {**outer, "$defs": schema["$defs"]} if "$defs" in schema else outer
+
+
+def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object schema in a schema."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _objects(part)

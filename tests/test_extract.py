@@ -1,0 +1,311 @@
+import enum
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import anthropic
+import pandas as pd
+import pytest
+from annotated_types import Ge
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+from replay import Replay
+from test_stream import END, OPEN, START, STOP, delta, done
+from typing_extensions import TypedDict
+
+from claude_nb import Chat, Sandbox, connect, connect_async
+from claude_nb.errors import PromptError
+from claude_nb.extract import aextract_many, extract_many
+from claude_nb.loop import IncompleteReply
+from claude_nb.sandbox import faults
+from claude_nb.shape import ExtractionError, RefusedReply, Shape
+
+
+class Person(BaseModel):
+    name: str
+    born: int = Field(ge=1000)
+
+
+@dataclass
+class City:
+    name: str
+    people: int
+
+
+class Book(TypedDict):
+    title: str
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Error(BaseModel):
+    error: str
+
+
+def chat_of(*replies, **settings) -> tuple[Chat, Sandbox]:
+    sandbox = Sandbox(replies=replies, **settings)
+    return Chat(connect(sandbox=sandbox, quiet=True), display=False), sandbox
+
+
+ADA = '{"name": "Ada", "born": 1815}'
+
+
+class TestOneValue:
+    def test_a_model_is_filled_from_the_prompt_and_checked(self):
+        chat, sandbox = chat_of()
+        assert chat.extract("Ada Lovelace was born in 1815.", Person) == Person(
+            name="Ada Lovelace", born=1815
+        )
+        assert sandbox.requests[0]["output_config"]["format"]["type"] == "json_schema"
+
+    @pytest.mark.parametrize(
+        ("kind", "reply", "value"),
+        [
+            (City, '{"name": "Rome", "people": 3}', City("Rome", 3)),
+            (Book, '{"title": "Emma"}', {"title": "Emma"}),
+            (Mood, '{"value": "bad"}', Mood.BAD),
+            (Literal["a", "b"], '{"value": "b"}', "b"),
+            (int, '{"value": 3}', 3),
+            (list[Person], f'{{"value": [{ADA}]}}', [Person(name="Ada", born=1815)]),
+            (Person | None, '{"value": null}', None),
+            (list[Annotated[int, Ge(0)]], '{"value": [1]}', [1]),
+        ],
+    )
+    def test_other_types_are_accepted_by_the_api_and_given_back(self, kind, reply, value):
+        chat, _ = chat_of(reply)
+        assert chat.extract("x", kind) == value
+        assert chat_of()[0].extract("Emma 1815", kind) is not NotImplemented  # the sandbox takes the schema
+
+    def test_the_async_chat_does_the_same(self, run):
+        chat = Chat(connect_async(sandbox=Sandbox(replies=[ADA]), quiet=True), display=False)
+        assert run(chat.aextract("x", Person)).name == "Ada"
+
+    def test_other_output_settings_stay(self):
+        chat, sandbox = chat_of(ADA)
+        chat.extract("x", Person, output_config={"effort": "low"})
+        assert sandbox.requests[0]["output_config"]["effort"] == "low"
+
+    def test_truncation_is_reported_as_such(self):
+        chat, _ = chat_of({"content": [{"type": "text", "text": '{"name": "A'}], "stop_reason": "max_tokens"})
+        with pytest.raises(IncompleteReply, match="nothing was extracted: cut off at max_tokens") as caught:
+            chat.extract("x", Person)
+        assert caught.value.message.stop_reason == "max_tokens"
+        assert chat.send("Go on.").stop_reason == "end_turn"
+
+    def test_even_a_truncated_reply_that_would_parse_is_not_taken(self):
+        chat, _ = chat_of({"content": [{"type": "text", "text": ADA}], "stop_reason": "max_tokens"})
+        with pytest.raises(IncompleteReply):
+            chat.extract("x", Person)
+
+    def test_retry_asks_again_with_more_room(self):
+        chat, sandbox = chat_of(
+            {"content": [{"type": "text", "text": "{"}], "stop_reason": "max_tokens"}, ADA
+        )
+        assert chat.extract("x", Person, max_tokens=1000, on_truncation="retry").name == "Ada"
+        assert [body["max_tokens"] for body in sandbox.requests] == [1000, 2000]
+
+    def test_a_refusal_is_reported_as_such_and_can_fall_back(self):
+        chat, _ = chat_of(faults=[faults.refusal(category="bio", at=1)])
+        with pytest.raises(RefusedReply, match=r"refused \(bio\)"):
+            chat.extract("x", Person)
+        chat, _ = chat_of(faults=[faults.refusal(at=1)])
+        assert isinstance(chat.extract("Ada 1815", Person, fallback="claude-opus-4-8"), Person)
+
+    def test_an_interruption_is_reported_as_such(self):
+        chat, _ = chat_of(faults=[faults.truncated(after=6)])
+        with pytest.raises(IncompleteReply, match="interrupted"):
+            chat.extract("x", Person)
+
+    def test_a_value_outside_its_bounds_names_the_field(self):
+        chat, _ = chat_of('{"name": "Ada", "born": 15}')
+        with pytest.raises(
+            ExtractionError, match="does not fit Person: born: Input should be greater"
+        ) as caught:
+            chat.extract("x", Person)
+        assert caught.value.message.stop_reason == "end_turn"
+
+    def test_a_server_that_answers_in_prose_is_named_as_the_cause(self):
+        chat = Chat(Replay(START, OPEN, delta("Ada, 1815."), END, done(), STOP).client(), display=False)
+        with pytest.raises(ExtractionError, match="may not support structured outputs"):
+            chat.extract("x", Person)
+
+    def test_a_fenced_answer_of_another_server_is_taken(self):
+        fenced = f"```json\n{ADA}\n```"
+        chat = Chat(Replay(START, OPEN, delta(fenced), END, done(), STOP).client(), display=False)
+        assert chat.extract("x", Person).name == "Ada"
+
+    @pytest.mark.parametrize("kind", [dict[str, int], dict, object(), "Nobody", lambda x: x])
+    def test_a_type_that_cannot_be_described_is_one_clear_error_and_nothing_is_sent(self, kind):
+        chat, sandbox = chat_of()
+        with pytest.raises(PromptError):
+            chat.extract("x", kind)
+        assert not sandbox.requests
+        assert len(chat.history) == 0
+
+    def test_half_an_object_is_not_continued(self):
+        with pytest.raises(PromptError, match="'raise' or 'retry'"):
+            chat_of()[0].extract("x", Person, on_truncation="continue")
+
+    @given(st.text(max_size=40), st.integers(1000, 3000))
+    def test_what_was_written_is_read(self, name, born):
+        message = anthropic.types.Message.construct(
+            content=[anthropic.types.TextBlock(type="text", text=json.dumps({"name": name, "born": born}))],
+            stop_reason="end_turn",
+            model="m",
+            usage=None,
+        )
+        assert Shape(Person).read(message) == Person(name=name, born=born)
+
+
+def many(data, shape=Person, sandbox=None, **options) -> pd.DataFrame:
+    return extract_many(
+        data, shape, client=connect(sandbox=sandbox or Sandbox(), quiet=True), quiet=True, **options
+    )
+
+
+class TestManyRows:
+    def test_a_frame_gives_a_frame_with_its_index(self):
+        data = pd.DataFrame({"text": ["Ada 1815", "Alan 1912"], "n": [1, 2]}, index=["a", "b"])
+        found = many(data, column="text")
+        assert list(found.index) == ["a", "b"]
+        assert list(found.columns[:3]) == ["name", "born", "error"]
+        assert list(found["born"]) == [1815, 1912]
+        assert found["error"].isna().all()
+        assert found.attrs["cost_usd"] == sum(found["cost_usd"])
+        assert data.join(found)["name"].tolist() == ["Ada", "Alan"]
+
+    def test_a_list_and_a_series_do_too(self):
+        assert many(["Ada 1815"])["name"].tolist() == ["Ada"]
+        assert many(pd.Series(["Ada 1815"], index=[7])).index.tolist() == [7]
+
+    def test_a_plain_type_gives_one_column(self):
+        assert many(["good", "bad"], Mood)["value"].tolist() == ["good", "bad"]
+
+    def test_each_row_has_its_own_error(self):
+        def answer(body):
+            asked = body["messages"][0]["content"][0]["text"]
+            if "cut" in asked:
+                return {"content": [{"type": "text", "text": "{"}], "stop_reason": "max_tokens"}
+            return '{"name": "A", "born": 5}' if "old" in asked else ADA
+
+        found = many(["fine", "cut", "old", "", None], sandbox=Sandbox(replies=answer))
+        assert found["name"].tolist()[0] == "Ada"
+        errors = found["error"].tolist()
+        assert "cut off at max_tokens" in errors[1]
+        assert "born: Input should be" in errors[2]
+        assert errors[3:] == ["empty", "empty"]
+        assert found.attrs["errors"] == 4
+
+    def test_a_failed_request_stands_in_its_row(self):
+        sandbox = Sandbox(faults=[faults.server_error(at=(1, 2, 3))])
+        found = many(["Ada 1815", "Alan 1912"], sandbox=sandbox, at_once=1)
+        assert "Internal server error" in found["error"][0]
+        assert found["born"][1] == 1912
+
+    def test_what_no_row_can_survive_is_raised_at_once(self):
+        sandbox = Sandbox()
+        with pytest.raises(anthropic.NotFoundError):
+            many(["x"] * 30, sandbox=sandbox, model="claude-tomorrow-9", at_once=1)
+        assert len(sandbox.requests) < 30
+
+    def test_the_system_prompt_says_what_to_do(self):
+        sandbox = Sandbox()
+        many(["Ada"], sandbox=sandbox, system="Find the person.")
+        assert sandbox.requests[0]["system"] == "Find the person."
+
+    def test_a_field_of_the_same_name_as_ours_keeps_it(self):
+        found = many(["x"], Error, Sandbox(replies=['{"error": "none"}']))
+        assert found["error"].tolist() == ["none"]
+        assert found["error_"].isna().all()
+
+    def test_an_interrupt_keeps_what_is_done(self):
+        def answer(body):
+            if "stop" in body["messages"][0]["content"][0]["text"]:
+                raise KeyboardInterrupt
+            return ADA
+
+        with pytest.warns(UserWarning, match="interrupted"):
+            found = many(["a", "b", "stop", "c", "d"], sandbox=Sandbox(replies=answer), at_once=1)
+        assert found["name"].tolist()[:2] == ["Ada", "Ada"]
+        assert found["error"].tolist()[3:] == ["not run", "not run"]
+
+    @pytest.mark.parametrize("data", ["text", 5, {"a": 1}, pd.DataFrame({"a": ["x"], "b": ["y"]})])
+    def test_data_that_cannot_be_read_is_one_clear_error(self, data):
+        with pytest.raises(PromptError):
+            many(data)
+
+    def test_one_line_gives_errors_and_price(self, capsys):
+        extract_many(["Ada 1815", ""], Person, client=connect(mode="sandbox", quiet=True))
+        assert "2 rows, 1 with errors, $" in (said := capsys.readouterr().out)
+        assert "if it were live" in said
+
+    def test_no_rows_give_an_empty_frame(self):
+        assert len(many([])) == 0
+
+    def test_async_does_the_same(self, run):
+        client = connect_async(mode="sandbox", quiet=True)
+        found = run(aextract_many(["Ada 1815", "Alan 1912"], Person, client=client, quiet=True))
+        assert found["born"].tolist() == [1815, 1912]
+
+
+class TestBatches:
+    DATA = ("Ada 1815", "Alan 1912", "")
+
+    def test_a_batch_gives_the_same_frame_at_half_the_price(self):
+        found, direct = many(self.DATA, batch=True, poll=0), many(self.DATA)
+        assert found["born"].tolist()[:2] == [1815, 1912]
+        assert found["error"].tolist()[2] == "empty"
+        assert found.attrs["cost_usd"] * 2 == direct.attrs["cost_usd"]
+        assert found.attrs["simulated"]
+
+    def test_it_is_collected_by_its_id_from_another_kernel(self, capsys):
+        sandbox = Sandbox()
+        client = connect(sandbox=sandbox, quiet=True)
+        extract_many(self.DATA, Person, client=client, batch=True, poll=0)
+        batch_id = client.messages.batches.list().data[0].id
+        assert f"batch {batch_id}, 2 rows" in capsys.readouterr().out
+        again = many(self.DATA, sandbox=sandbox, batch=batch_id, poll=0)
+        assert again["born"].tolist()[:2] == [1815, 1912]
+        assert len(client.messages.batches.list().data) == 1
+
+    def test_results_of_other_data_are_not_taken(self):
+        sandbox = Sandbox()
+        many(self.DATA, sandbox=sandbox, batch=True, poll=0)
+        batch_id = connect(sandbox=sandbox, quiet=True).messages.batches.list().data[0].id
+        with pytest.raises(PromptError, match="made from other rows"):
+            many(["Grace 1906"], sandbox=sandbox, batch=batch_id, poll=0)
+
+    def test_an_interrupt_names_the_id_to_collect_by(self, monkeypatch):
+        def stop(_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("time.sleep", stop)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            many(self.DATA, batch=True)
+        assert "batch='msgbatch_" in caught.value.__notes__[0]
+
+    def test_rows_of_a_cancelled_batch_say_so_and_the_others_are_kept(self, monkeypatch):
+        sandbox = Sandbox()
+        client = connect(sandbox=sandbox, quiet=True)
+        monkeypatch.setattr("time.sleep", lambda _: client.messages.batches.cancel(batch_id()))
+
+        def batch_id():
+            return client.messages.batches.list().data[0].id
+
+        found = many(self.DATA[:2], sandbox=sandbox, batch=True)
+        assert sorted(found["error"].fillna("").tolist()) == ["", "canceled"]
+
+    def test_a_bad_row_has_its_own_error(self):
+        found = many(["Ada 1815", "Alan 1912"], batch=True, poll=0, max_tokens=-1)
+        assert found["error"].str.contains("invalid_request_error").all()
+
+    def test_many_rows_are_sent_in_parts(self, monkeypatch):
+        monkeypatch.setattr("claude_nb.batch.MOST_REQUESTS", 2)
+        sandbox = Sandbox()
+        found = many([f"Ada {year}" for year in range(1800, 1805)], sandbox=sandbox, batch=True, poll=0)
+        assert found["born"].tolist() == list(range(1800, 1805))
+        assert len(connect(sandbox=sandbox, quiet=True).messages.batches.list().data) == 3
