@@ -7,7 +7,7 @@ retirement is one edit. Prices are not here: they change on their own dates and 
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, Literal
 
 Lifecycle = Literal["active", "deprecated", "retired"]
@@ -79,7 +79,7 @@ class Model:
 
 @cache
 def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(files(__package__).joinpath("models.json").read_bytes())
+    data: dict[str, Any] = json.loads(Path(__file__).with_name("models.json").read_bytes())
     return data
 
 

@@ -74,5 +74,5 @@ def test_retired_models_are_listed_only_on_request_and_carry_the_date():
 def test_the_module_needs_only_the_standard_library():
     code = "import sys, claude_nb.models; print({'anthropic', 'httpx2', 'pydantic'} & set(sys.modules))"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own line
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
