@@ -417,6 +417,8 @@ def test_a_retried_call_is_one_call_of_two_attempts(ledger, streamed):
     assert frame["call_id"].nunique() == 1
     total = ledger.total()
     assert (total.calls, total.attempts, total.usd, total.unfinished) == (1, 2, COST, 0)
+    assert list(ledger.by("model")["calls"]) == [1]
+    assert dict(ledger.by("outcome")["calls"]) == {"ok": 1, "http_error": 1}
 
 
 def test_three_overloads_and_a_bad_request_cost_nothing(ledger):

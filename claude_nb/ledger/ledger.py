@@ -150,7 +150,7 @@ class Ledger:
             usd=from_pico(row["usd"]) or Decimal(0),
             low=from_pico(row["low"]) or Decimal(0),
             high=None if row["unbounded"] else from_pico(row["high"]) or Decimal(0),
-            calls=row["calls"],
+            calls=row["calls"] or 0,
             attempts=row["attempts"],
             unfinished=row["unfinished"] or 0,
             unpriced=row["unpriced"] or 0,

@@ -57,9 +57,11 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0), type_=Integer)
 
 
-def _measures() -> list[ColumnElement[Any]]:
+def _measures(key: str = "") -> list[ColumnElement[Any]]:
+    """The sums. A call is counted at its first attempt; where a call's attempts fall into several groups, in each."""
+    apart = key in ("outcome", "stop_reason")
     return [
-        func.count(_C.call_id.distinct()).label("calls"),
+        (func.count(_C.call_id.distinct()) if apart else _count(_C.attempt == 0)).label("calls"),
         func.count().label("attempts"),
         *(func.sum(_C[name]).label(name) for name in _TOKENS),
         func.sum(_C.cost_pico).label("usd"),
@@ -89,7 +91,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         raise LedgerError(f"The ledger cannot group by {key!r}. Choose one of: {', '.join(_KEYS)}.")
     explain_abandoned(store)
     column: ColumnElement[Any] = _DERIVED[key] if key in _DERIVED else _C[key]
-    statement = select(column.label("key"), *_measures()).group_by(column)
+    statement = select(column.label("key"), *_measures(key)).group_by(column)
     found = [row._asdict() for row in store.query(statement.where(*_filters(only, simulated=simulated)))]
     if key == "tag":
         found = _by_tag(found)
