@@ -373,7 +373,7 @@ def test_a_server_that_drops_the_connection(ledger):
 
 
 def test_an_error_event_inside_a_stream(ledger):
-    chunks = [start(), *text("Hel"), b"event: error\ndata: " + json.dumps(OVERLOADED).encode() + b"\n\n"]
+    chunks = [start(), *text("Hello"), b"event: error\ndata: " + json.dumps(OVERLOADED).encode() + b"\n\n"]
     with serving(Reply(chunks=chunks)) as server, pytest.raises(anthropic.APIStatusError):
         list(client_of(server, ledger).messages.create(**REQUEST, stream=True))
     row = only_row(ledger)
