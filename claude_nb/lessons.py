@@ -240,3 +240,50 @@ def _practice_client(faults: Any = ()) -> tuple[Any, Callable[[], bool]]:
     ledger = Ledger(":memory:")
     client = connect(sandbox=Sandbox(faults=list(faults)), ledger=ledger, quiet=True)
     return client, lambda: ledger.frame().iloc[-1].outcome != "open"
+
+
+@_exercise("05-1")
+def _undone(chat: Any) -> str | None:
+    history = getattr(chat, "history", None)
+    if not isinstance(history, History):
+        return f"a Chat is expected; this is {type(chat).__name__}."
+    stored = [entry for entry in history.to_dict()["entries"] if entry["role"] == "user"]
+    sent = [message for message in history.messages if message["role"] == "user"]
+    turns = 2
+    if len(sent) != turns:
+        return f"two prompts should be left in the conversation; there are {len(sent)}."
+    if len(stored) <= len(sent):
+        return "nothing was taken back: send a second message, call mine.history.undo(), then send another."
+    return None if history.messages[-1]["role"] == "assistant" else "the last prompt has no reply yet."
+
+
+@_exercise("05-2")
+def _answered_tool(history: Any) -> str | None:
+    if not isinstance(history, History):
+        return f"a History is expected; this is {type(history).__name__}."
+    if waiting := history.waiting():
+        return f"a call still waits for its result: {', '.join(waiting)}."
+    kinds = [block["type"] for message in history.messages for block in message["content"]]
+    if kinds != ["text", "tool_use", "tool_result"]:
+        return f"a prompt, the call and its result are expected; there are {kinds}."
+    return None
+
+
+@_exercise("05-3")
+def _replayed(function: Any) -> str | None:
+    if not callable(function):
+        return "a function is expected: def replay(history): ..."
+    history = History()
+    call = {"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}}
+    history.user("What time is it?")
+    history.reply({"role": "assistant", "content": [call], "stop_reason": "tool_use"})
+    history.results({"toolu_1": "noon"})
+    for text, prompt in (("It is noon.", "Thanks."), ("You are welcome.", None)):
+        history.reply(
+            {"role": "assistant", "content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
+        )
+        if prompt:
+            history.user(prompt)
+    wanted = [("What time is it?", "It is noon."), ("Thanks.", "You are welcome.")]
+    got = [tuple(pair) for pair in function(history)]
+    return None if got == wanted else f"for a conversation with a tool call it gives {got}."

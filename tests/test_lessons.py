@@ -28,6 +28,27 @@ def chat(system: str | None, turns: int) -> Chat:
     return Chat(history=history)
 
 
+def undone(*, again: bool) -> Chat:
+    """A chat whose second prompt was taken back, with or without another one instead."""
+    talk = chat(None, 2)
+    talk.history.undo()
+    if again:
+        talk.history.user("again")
+        talk.history.reply(reply("hello"))
+    return talk
+
+
+def called(*, answered: bool) -> History:
+    """A history with a tool call."""
+    history = History()
+    history.user("hi")
+    call = {"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}}
+    history.reply({"role": "assistant", "content": [call], "stop_reason": "tool_use"})
+    if answered:
+        history.results({"toolu_1": "noon"})
+    return history
+
+
 KEPT: list = []
 
 
@@ -122,6 +143,19 @@ WRONG = [
             plain,
         ],
     ),
+    ("05-1", [None, History(), chat(None, 1), chat(None, 2), undone(again=False)]),
+    ("05-2", [None, "history", History(), chat(None, 1).history, called(answered=False)]),
+    (
+        "05-3",
+        [
+            None,
+            lambda history: [],
+            lambda history: [
+                (e.text, f.text) for e, f in zip(history.entries, history.entries[1:], strict=False)
+            ],
+            lambda history: [("What time is it?", ""), ("Thanks.", "You are welcome.")],
+        ],
+    ),
 ]
 
 
@@ -170,7 +204,9 @@ def test_every_notebook_has_its_solutions():
     assert {path.stem for path in notebooks} == {path.stem for path in SOLUTIONS}
 
 
-def test_a_cut_reply_and_a_real_chat_pass():
+def test_right_answers_pass():
+    assert what_is_missing("05-1", undone(again=True)) is None
+    assert what_is_missing("05-2", called(answered=True)) is None
     assert what_is_missing("00-2", reply("cut", stop_reason="max_tokens")) is None
     talk = Chat(connect(mode="sandbox", quiet=True), system="s", display=False)
     for prompt in ("a", "b", "c"):
