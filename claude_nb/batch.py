@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from .errors import PromptError
@@ -27,10 +27,8 @@ class Batch:
         self._batches, self._quiet = client.messages.batches, quiet
         self._simulated = False
 
-    def run(
-        self, given: Literal[True] | str | Iterable[str], *, poll: float, settle: Callable[[], None]
-    ) -> None:
-        """Send the rows (``given`` is True) or take up batches by id; wait, collect, then ``settle``.
+    def run(self, given: Literal[True] | str | Iterable[str], *, poll: float) -> None:
+        """Send the rows (``given`` is True) or take up batches by id; wait and collect.
 
         Raises:
             PromptError: The batches were made from other rows.
@@ -50,7 +48,6 @@ class Batch:
                 f"{_ids(sent)} was made from other rows or another type: none of its results belongs here. Give the "
                 "data, column, type and options it was made with."
             )
-        settle()
 
     def _send(self) -> Iterator[str]:
         for part in _parts(self._rows):

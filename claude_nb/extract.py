@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 from .attach import content
@@ -45,7 +45,7 @@ def extract_many(
     client: Any = None,
     model: str = MODEL,
     max_tokens: int = 1024,
-    batch: Literal[True, False] | str | Iterable[str] = False,
+    batch: bool | str | Iterable[str] = False,
     at_once: int = 8,
     poll: float = 30.0,
     quiet: bool = False,
@@ -83,7 +83,8 @@ def extract_many(
     job = _Job(data, shape, column, _request(model, max_tokens, system, options))
     client = client or connect(quiet=quiet)
     if batch is not False:
-        Batch(job.rows, client, quiet=quiet).run(batch, poll=poll, settle=job.settle)
+        Batch(job.rows, client, quiet=quiet).run(batch, poll=poll)
+        job.settle()
         return job.frame(quiet=quiet)
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="claude_nb extract")
     try:
