@@ -126,7 +126,8 @@ class Explanation:
         if growth.before is not None:
             change = "after an edit or trim" if growth.changed else "new"
             lines.append(f"  {growth.delta:+,} tokens over turn {growth.before.number} ({change}):")
-        for part, count in sorted(growth.new, key=lambda one: -one[1])[:5]:
+        largest = sorted((one for one in growth.new if one[1]), key=lambda one: -one[1])[:5]
+        for part, count in largest:
             lines.append(f"  about {count:,} tokens: {part_name(part)}, {part.chars:,} characters")
         if turn.miss:
             lines.append(f"  cache missed: {turn.miss}, {turn.missed or 'unknown'} tokens")
