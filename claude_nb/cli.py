@@ -1,4 +1,4 @@
-"""The command ``claude-nb``: open the tutorials, serve the sandbox, look for what is wrong."""
+"""The command ``claude-nb``: open the tutorials, say what was spent, serve the sandbox, look for what is wrong."""
 
 import argparse
 import os
@@ -44,6 +44,20 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=int, help="port to serve on (default: Jupyter's choice)")
     lab.set_defaults(run=_lab)
 
+    spend = commands.add_parser("spend", help="say what was spent")
+    spend.add_argument("--since", metavar="7d", help="only calls from then on: 7d, 12h, 2w, or a date (UTC)")
+    spend.add_argument(
+        "--by", choices=_spend_keys(), default="model", help="what to group by (default: model)"
+    )
+    spend.add_argument(
+        "--simulated", action="store_true", help="the sandbox's calls instead of the real ones"
+    )
+    form = spend.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="as CSV")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="as JSON")
+    form.add_argument("--png", type=Path, metavar="F", help="the dashboard as a picture")
+    spend.set_defaults(run=_spend)
+
     serve = commands.add_parser("serve", help="serve the offline sandbox to programs in any language")
     serve.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1 (default: 8765)")
     serve.add_argument("--tape", type=Path, metavar="F", help="recorded exchanges to replay")
@@ -75,6 +89,31 @@ def _lab(options: argparse.Namespace) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container root is the only user there is
     return subprocess.run(command, check=False).returncode  # noqa: S603 - our own words and the user's folder
+
+
+def _spend_keys() -> tuple[str, ...]:
+    from .spend import KEYS
+
+    return KEYS
+
+
+def _spend(options: argparse.Namespace) -> int:
+    from .ledger import Ledger
+    from .spend import export, picture, report
+
+    ledger = Ledger()
+    if options.since:
+        ledger = ledger.since(options.since)
+    if options.png:
+        print(f"written: {picture(ledger, options.png)}")
+    elif options.form:
+        print(export(ledger, options.by, options.form, simulated=options.simulated).rstrip())
+    else:
+        print(report(ledger, options.by, simulated=options.simulated))
+        other = ledger.total(simulated=not options.simulated)
+        if other.calls and not options.simulated:
+            print(f"besides, in the sandbox: {other}")
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -70,7 +70,9 @@ def connect(
     plan = _Plan.make(mode, key, base_url, sandbox)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultHttpxClient(transport=transport)
-    return anthropic.Anthropic(**plan.arguments(_meter(ledger, budget), options, quiet=quiet))
+    return anthropic.Anthropic(
+        **plan.arguments(_meter(ledger, budget, simulated=plan.simulated), options, quiet=quiet)
+    )
 
 
 def connect_async(
@@ -96,7 +98,9 @@ def connect_async(
     plan = _Plan.make(mode, key, base_url, sandbox)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=transport)
-    return anthropic.AsyncAnthropic(**plan.arguments(_meter(ledger, budget), options, quiet=quiet))
+    return anthropic.AsyncAnthropic(
+        **plan.arguments(_meter(ledger, budget, simulated=plan.simulated), options, quiet=quiet)
+    )
 
 
 class _Plan:
@@ -123,6 +127,10 @@ class _Plan:
         from .sandbox import Sandbox
 
         return cls(None, sandbox or Sandbox(), None)
+
+    @property
+    def simulated(self) -> bool:
+        return self.sandbox is not None
 
     def transport(self, record: "str | Path | None", options: Mapping[str, Any]) -> Any:
         """What carries the requests, where it is not the SDK's own choice."""
@@ -180,7 +188,7 @@ def _without_v1(base_url: str | None) -> str | None:
     return base_url.rstrip("/").removesuffix("/v1") if base_url else None
 
 
-def _meter(ledger: Any, budget: Any) -> Any:
+def _meter(ledger: Any, budget: Any, *, simulated: bool) -> Any:
     if ledger is False:
         if budget is not None:
             raise ClaudeNbError("a budget needs a ledger to count in. Leave out ledger=False.")
@@ -192,8 +200,8 @@ def _meter(ledger: Any, budget: Any) -> Any:
             raise ClaudeNbError(
                 "the budget watches another ledger. Pass Budget(..., ledger=...) the same one."
             )
-        return budget.ledger.middleware()
+        return budget.ledger.middleware(simulated=simulated)
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
     if budget is not None:
         Budget(budget, ledger=book)  # it holds from here on, for every client of this ledger
-    return book.middleware()
+    return book.middleware(simulated=simulated)

@@ -14,6 +14,8 @@ from .money import from_pico
 from .total import TOKEN_CLASSES, Health, Total
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
     from .insight import Explanation
@@ -139,6 +141,26 @@ class Ledger:
             )
         view = copy(self)
         view._only = {**self._only, **only}  # noqa: SLF001 - a copy of this very class
+        return view
+
+    def since(self, when: "str | date") -> "Ledger":
+        """The same ledger, restricted to calls made from a moment on, in UTC.
+
+        Args:
+            when: ``"7d"``, ``"12h"`` or ``"2w"`` back from now; or a date or time, as ISO 8601 text or an object.
+
+        Raises:
+            LedgerError: It is none of these.
+
+        Example:
+            >>> Ledger(":memory:").since("7d").total()
+            $0.00
+        """
+        from .moment import moment
+        from .questions import SINCE
+
+        view = copy(self)
+        view._only = {**self._only, SINCE: moment(when)}  # noqa: SLF001 - a copy of this very class
         return view
 
     def total(self, *, simulated: bool = False) -> Total:

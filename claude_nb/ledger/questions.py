@@ -47,6 +47,7 @@ _TOKENS = (
     "cache_read_input_tokens",
     "output_tokens",
 )
+SINCE = "since"  # beside column names in what a ledger is restricted to: the first moment that counts
 _ABANDONED_AFTER = timedelta(hours=24)
 
 
@@ -74,7 +75,7 @@ def _measures(key: str = "") -> list[ColumnElement[Any]]:
 
 
 def _filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[ColumnElement[bool]]:
-    chosen = [_C[name] == value for name, value in only.items()]
+    chosen = [_C.ts >= value if name == SINCE else _C[name] == value for name, value in only.items()]
     return chosen if simulated is None else [*chosen, _C.simulated.is_(simulated), _BILLABLE]
 
 

@@ -1,0 +1,79 @@
+"""``claude-nb spend``: what was spent, as a table in the terminal, as data, or as a picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ClaudeNbError
+from .ledger import Ledger, format_usd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("model", "notebook", "day", "tag", "conversation", "outcome")
+_SHOWN = ("calls", "input", "cached", "output", "cost")
+
+
+def report(ledger: Ledger, by: str, *, simulated: bool = False) -> str:
+    """Give a table of calls, tokens and cost, dearest first, with the exact sum below.
+
+    Args:
+        ledger: The ledger, or a part of it.
+        by: What to group by, one of ``KEYS``.
+        simulated: The sandbox's calls instead of the real ones.
+    """
+    table = ledger.by(by, simulated=simulated)  # type: ignore[arg-type] # argparse allows only KEYS
+    rows = [[str(name), *_cells(row)] for name, row in table.iterrows()]
+    lines = _aligned([[by, *_SHOWN], *rows]) if rows else []
+    total = ledger.total(simulated=simulated)
+    return "\n".join([*lines, *([""] if rows else []), f"{total}"])
+
+
+def export(ledger: Ledger, by: str, form: str, *, simulated: bool = False) -> str:
+    """Give the same numbers as ``"csv"`` or ``"json"``; unknown is empty, never 0."""
+    table: pd.DataFrame = ledger.by(by, simulated=simulated).reset_index()  # type: ignore[arg-type] # as above
+    if form == "csv":
+        return table.to_csv(index=False)
+    return str(table.to_json(orient="records", indent=1))
+
+
+def picture(ledger: Ledger, path: Path) -> Path:
+    """Draw the dashboard of the ledger into a PNG file."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from . import plots
+
+    if path.suffix.lower() != ".png":
+        raise ClaudeNbError(f"--png writes a picture, and {path} does not end in .png.")
+    figure = plots.dashboard(ledger)[0].figure
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    return path
+
+
+def _cells(row: Any) -> list[str]:
+    written = row["ephemeral_5m_input_tokens"] + row["ephemeral_1h_input_tokens"]
+    cost = format_usd(row["cost_usd"]) if row["cost_usd"] == row["cost_usd"] else "unknown"
+    fresh = row["input_tokens"] + written
+    return [
+        f"{row['calls']:,}",
+        *(_number(part) for part in (fresh, row["cache_read_input_tokens"], row["output_tokens"])),
+        cost,
+    ]
+
+
+def _number(value: Any) -> str:
+    try:
+        return f"{int(value):,}"
+    except (TypeError, ValueError):  # pandas' NA: no server reported it
+        return "unknown"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
