@@ -8,10 +8,12 @@ from .client import connect, connect_async
 from .errors import ModelError, PromptError
 from .history import Content, History
 from .ledger import label, price_usage
-from .loop import Ask, Limits, Loop, OnTruncation, Run
+from .loop import Loop, OnTruncation
 from .models import MODEL, find
 from .results import show_results
+from .servers import advise, checked
 from .shape import Shape
+from .steps import Ask, Limits, Run, drive, drive_async
 from .stream import Reading, read, read_async
 from .tools import Confirm, Toolbox
 
@@ -115,17 +117,7 @@ class Chat:
         if self._client is None:
             self._client = connect()
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    came = self._do(step)
-                except BaseException as error:  # noqa: BLE001 - the loop cleans up after an interrupt, then raises it
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(came)
-        except StopIteration as end:
-            return end.value
+        return drive(steps, self._do)
 
     __call__ = send
 
@@ -142,17 +134,7 @@ class Chat:
         if self._client is None:
             self._client = connect_async()
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    came = await self._do_async(step)
-                except BaseException as error:  # noqa: BLE001 - the loop cleans up after a cancel, then raises it
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(came)
-        except StopIteration as end:
-            return end.value
+        return await drive_async(steps, self._do_async)
 
     def extract(
         self,
@@ -245,8 +227,13 @@ class Chat:
                 self._tools.run(step, confirm=self.confirm)
                 self._shown(step)
                 return None
-            with self._client.messages.stream(**step.request) as stream:
-                return read(stream, display=self.display)
+            try:
+                with self._client.messages.stream(**step.request) as stream:
+                    reading = read(stream, display=self.display)
+            except Exception as error:
+                advise(error, self._client)
+                raise
+            return checked(reading, stream.response.request.url.host)
 
     async def _do_async(self, step: Ask | Run) -> Reading | None:
         with label(conversation=self._label):
@@ -254,8 +241,13 @@ class Chat:
                 await self._tools.arun(step, confirm=self.confirm)
                 self._shown(step)
                 return None
-            async with self._client.messages.stream(**step.request) as stream:
-                return await read_async(stream, display=self.display)
+            try:
+                async with self._client.messages.stream(**step.request) as stream:
+                    reading = await read_async(stream, display=self.display)
+            except Exception as error:
+                advise(error, self._client)
+                raise
+            return checked(reading, stream.response.request.url.host)
 
     def _shown(self, run: Run) -> None:
         if self.display:

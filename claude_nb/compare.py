@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from .ledger import price_usage
 from .models import MODEL, SANDBOX_HEADER
 from .outcome import in_words, outcome_of
 from .screens import saved_bundle
+from .servers import checked
+from .stream import Reading
 from .turn import Block, Turn
 
 if TYPE_CHECKING:
@@ -213,18 +215,24 @@ class _Clock:
             self._first = time.monotonic() - self._began
 
     def answer(self, stream: Any, error: BaseException | None) -> Answer:
-        message, simulated = None, False
+        reading = Reading(None, error, simulated=False)
         if stream is not None:
-            simulated = SANDBOX_HEADER in stream.response.headers
-            try:
-                message = stream.current_message_snapshot
-            except AssertionError:  # the SDK's way to say that no message began
-                error = error or BadStream("the server sent no message")
-        said = in_words(error) if error is not None else None
-        if simulated:
-            return Answer(self._label, message, said, None, None, True, self._turn.blocks)
-        seconds = time.monotonic() - self._began
-        return Answer(self._label, message, said, self._first, seconds, False, self._turn.blocks)
+            reading = checked(_reading(stream, error), stream.response.request.url.host)
+        said = in_words(reading.error) if reading.error is not None else None
+        answer = Answer(
+            self._label, reading.message, said, simulated=reading.simulated, blocks=self._turn.blocks
+        )
+        if reading.simulated:
+            return answer
+        return replace(answer, first_token=self._first, seconds=time.monotonic() - self._began)
+
+
+def _reading(stream: Any, error: BaseException | None) -> Reading:
+    simulated = SANDBOX_HEADER in stream.response.headers
+    try:
+        return Reading(stream.current_message_snapshot, error, simulated)
+    except AssertionError:  # the SDK's way to say that no message began
+        return Reading(None, error or BadStream("the server sent no message"), simulated)
 
 
 def _ask(client: Any, label: str, request: dict[str, Any]) -> Answer:

@@ -16,6 +16,7 @@ from .errors import ClaudeNbError, PromptError
 from .ledger import format_usd, price_usage
 from .models import MODEL
 from .outcome import in_words
+from .servers import checked
 from .shape import Shape
 from .stream import Reading, read, read_async
 
@@ -119,7 +120,7 @@ async def aextract_many(
 
     async def one(row: Row) -> None:
         async with free, client.messages.stream(**row.request) as stream:
-            _keep(row, await read_async(stream, display=False))
+            _keep(row, checked(await read_async(stream, display=False), stream.response.request.url.host))
 
     async def safely(row: Row) -> None:
         try:
@@ -214,7 +215,7 @@ def _ask(client: Any, row: Row) -> None:
     )
     try:
         with client.messages.stream(**row.request) as stream:
-            _keep(row, read(stream, display=False))
+            _keep(row, checked(read(stream, display=False), stream.response.request.url.host))
     except hopeless:
         raise
     except Exception as error:  # noqa: BLE001 - an error stands in its row

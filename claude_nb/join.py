@@ -37,7 +37,7 @@ def joined(pieces: Sequence[Any]) -> Any:
     """Give the pieces of one answer as one SDK ``Message``; None for none.
 
     Its content is that of all pieces, its ``stop_reason`` that of the last, its ``usage`` the sum of the
-    requests (a field that one of them did not report is unknown). A piece that ended with ``max_tokens`` is
+    requests (a field that one of them did not report is unknown). Every piece that was not paused was cut, and is
     continued by the text of the next one; thinking and calls at the cut are left out.
     """
     if len(pieces) <= 1:
@@ -50,7 +50,7 @@ def joined(pieces: Sequence[Any]) -> Any:
     for piece in pieces:
         blocks = [block.to_dict() for block in piece.content]
         content = _continued(content, blocks) if cut else [*content, *blocks]
-        cut = piece.stop_reason == "max_tokens"
+        cut = piece.stop_reason != "pause_turn"
     usages = [piece.usage.to_dict() if piece.usage is not None else None for piece in pieces]
     return Message.construct(**{**last.to_dict(), "content": content, "usage": _sum(usages)})
 

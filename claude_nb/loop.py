@@ -8,16 +8,17 @@ on stop reasons and tool use.
 import time
 import warnings
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from .errors import ClaudeNbError, PromptError
+from .errors import PromptError
 from .history import Content, History
 from .join import anchor, joined, words
 from .ledger import format_usd, price_usage
 from .models import find
-from .outcome import outcome_of
+from .outcome import Outcome, outcome_of
+from .steps import Ask, IncompleteReply, LimitReached, Limits, Run
 
 OnTruncation = Literal["warn", "continue", "retry", "raise"]
 ON_TRUNCATION = ("warn", "continue", "retry", "raise")
@@ -31,58 +32,12 @@ _TAKEN_BACK = "The message was taken back: send it again when the cause is gone.
 _PARTIAL = "The reply is kept as far as it came, in chat.history."
 _KEPT = "The conversation is kept as far as it came: chat.send() goes on from there."
 
-
-class IncompleteReply(ClaudeNbError):  # noqa: N818 - names what came, as the field does
-    """A reply ended before it was complete, and a complete one was asked for.
-
-    Attributes:
-        message: The SDK's ``Message`` as far as it came. The history keeps it too.
-    """
-
-    def __init__(self, text: str, message: Any = None) -> None:
-        super().__init__(text)
-        self.message = message
-
-
-class LimitReached(IncompleteReply):
-    """A limit in turns, seconds or USD was reached before the answer was complete."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far one ``send`` may go on its own.
-
-    Attributes:
-        turns: Requests at most, the first one included.
-        seconds: No further request after so many seconds, and no longer wait for tools; None for no limit.
-        usd: No further request once so many USD are spent; None for no limit.
-    """
-
-    turns: int = 20
-    seconds: float | None = None
-    usd: float | None = None
-
-
-@dataclass
-class Ask:
-    """Send this request; answer with a ``Reading``."""
-
-    request: dict[str, Any]
-
-
-@dataclass
-class Run:
-    """Run these tool calls (the SDK's ``tool_use`` blocks) and put a ``tool_result`` block for each into ``results``.
-
-    Attributes:
-        calls: The calls, in the order of the reply.
-        seconds: How long to wait for them at most; None for no limit.
-        results: ``tool_result`` blocks by ``tool_use_id``; also those that were ready before an interrupt.
-    """
-
-    calls: list[Any]
-    seconds: float | None = None
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+_SILENTLY_CUT = Outcome(
+    "end_turn",
+    complete=False,
+    label="the server says end_turn, but all of max_tokens is used",
+    remedy="Raise max_tokens.",
+)
 
 
 class Loop:
@@ -144,11 +99,11 @@ class Loop:
                 self._go_on(message)
                 self._again()
                 self.request["model"], self._fallback = self._fallback, None
-            elif message.stop_reason == "max_tokens" and self._policy in ("continue", "retry"):
+            elif self._is_cut(message) and self._policy in ("continue", "retry"):
                 self._go_on(message)
                 self._lengthen(message)
             else:
-                return self._settled(joined([*self._pieces, message]))
+                return self._settled(joined([*self._pieces, message]), cut=self._is_cut(message))
 
     # One request ------------------------------------------------------------------------------------------------
 
@@ -245,8 +200,18 @@ class Loop:
                 history.reply(told, simulated=entry.simulated)
             self._undo = ""
 
-    def _settled(self, message: Any) -> Any:
+    def _is_cut(self, message: Any) -> bool:
+        """Whether a reply ran into ``max_tokens``, also where a server says ``end_turn`` then."""
+        used = message.usage.output_tokens if message.usage is not None else None
+        full = used is not None and used >= self.request["max_tokens"]
+        return message.stop_reason == "max_tokens" or (message.stop_reason == "end_turn" and full)
+
+    def _settled(self, message: Any, *, cut: bool) -> Any:
         outcome = outcome_of(message)
+        if cut and outcome.complete:
+            outcome = replace(_SILENTLY_CUT, label=f"{_SILENTLY_CUT.label} ({self.request['max_tokens']:,})")
+            if self._policy != "raise":
+                warnings.warn(f"the reply may be incomplete: {outcome.label}. {outcome.remedy}", stacklevel=2)
         if self._policy == "raise" and not outcome.complete:
             raise IncompleteReply(
                 f"the reply is not complete: {outcome.label}. {outcome.remedy} What came is in error.message.",

@@ -1,7 +1,7 @@
 """Shows what tools answered: safe, capped in height, and the same in the saved notebook."""
 
-from .loop import Run
 from .screens import in_notebook
+from .steps import Run
 from .turn import result_text
 
 _LINES = 20  # on a terminal; a notebook scrolls
@@ -15,7 +15,13 @@ def show_results(run: Run) -> None:
     for call in run.calls:
         result = run.results[call.id]
         said = ("error: " if result.get("is_error") else "") + result_text(result["content"])
-        blocks.append({"type": "tool_result", "name": call.name, "result": said})
+        blocks.append(
+            {
+                "type": "tool_result",
+                "name": call.name + (" (error)" if result.get("is_error") else ""),
+                "result": said,
+            }
+        )
     bundle = static_bundle(blocks, [], state={"phase": "done", "text": ""})
     if in_notebook():
         from IPython.display import display

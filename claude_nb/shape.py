@@ -10,11 +10,13 @@ from typing import Any
 
 from .errors import ClaudeNbError, PromptError
 from .join import words
-from .loop import IncompleteReply
 from .outcome import outcome_of
+from .steps import IncompleteReply
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
 _MOST_ERRORS = 3
+# Other servers have stop reasons of their own; there the value itself shows whether it is whole.
+_CUT = (None, "max_tokens", "model_context_window_exceeded", "pause_turn")
 
 
 class ExtractionError(ClaudeNbError, ValueError):
@@ -121,7 +123,7 @@ def _answer(message: Any) -> str:
     outcome = outcome_of(message)
     if message.stop_reason == "refusal":
         raise RefusedReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
-    if not outcome.complete:
+    if message.stop_reason in _CUT:
         raise IncompleteReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
     text = words(message).strip()
     if not text:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 
 from .attach import content, text
 from .errors import PromptError
-from .loop import Run
+from .steps import Run
 
 Confirm = Callable[[str, dict[str, Any]], bool]
 """Asked before a call is run, with the tool's name and its input; True allows it."""

@@ -12,8 +12,8 @@ from test_stream import END, OPEN, START, WHOLE, delta, done, event
 from claude_nb import MODEL, Chat, History, Ledger, Sandbox, connect, connect_async
 from claude_nb.errors import HistoryError, ModelError, PromptError
 from claude_nb.join import anchor, joined, seam
-from claude_nb.loop import IncompleteReply, LimitReached
 from claude_nb.sandbox import faults
+from claude_nb.steps import IncompleteReply, LimitReached
 
 
 def sandbox_chat(**settings) -> Chat:

@@ -17,9 +17,9 @@ from typing_extensions import TypedDict
 from claude_nb import Chat, Sandbox, connect, connect_async
 from claude_nb.errors import PromptError
 from claude_nb.extract import aextract_many, extract_many
-from claude_nb.loop import IncompleteReply
 from claude_nb.sandbox import faults
 from claude_nb.shape import ExtractionError, RefusedReply, Shape
+from claude_nb.steps import IncompleteReply
 
 
 class Person(BaseModel):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from pydantic import BaseModel
+from traitlets.config import Config
 
 from claude_nb import MODEL, Chat, Sandbox, connect
 from claude_nb.errors import ModelError, PromptError
@@ -19,7 +20,7 @@ class Person(BaseModel):
 @pytest.fixture
 def shell():
     InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     load_ipython_extension(shell)
     yield shell
     InteractiveShell.clear_instance()

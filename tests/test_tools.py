@@ -18,7 +18,7 @@ from test_stream import END, START, STOP, done, event
 from claude_nb import Chat, History, Sandbox, connect, connect_async
 from claude_nb.attach import CHARACTERS, content, text
 from claude_nb.errors import PromptError
-from claude_nb.loop import LimitReached
+from claude_nb.steps import LimitReached
 from claude_nb.tools import Toolbox, ask, in_one_line, tool
 
 

@@ -1,0 +1,64 @@
+"""Gateways and local servers that speak the Messages API almost: what they get wrong, said so that it can be mended."""
+
+from dataclasses import replace
+from typing import Any
+
+from .errors import BadStream
+from .stream import Reading
+
+_OURS = ("Anthropic", "AsyncAnthropic")  # the clients of cloud platforms have errors of their own
+_SDK_STUMBLES = (AttributeError, TypeError, IndexError, KeyError)
+_FIRST_AUTH, _FORBIDDEN, _MISSING = 401, 403, 404
+
+
+def checked(reading: Reading, host: str) -> Reading:
+    """Give the reading with an error that names the server, where its stream was no stream of the Messages API."""
+    message, error = reading.message, reading.error
+    if isinstance(error, _SDK_STUMBLES):
+        named: Exception = BadStream(
+            f"{host} sent a stream that the SDK cannot read ({type(error).__name__}: {error}). It leaves out what the "
+            "Messages API always sends, such as usage or the start of a block. What could be read is kept; try "
+            "client.messages.create(...), which does not stream."
+        )
+        named.__cause__ = error
+        reading = replace(reading, message=message if _is_whole(message) else None, error=named)
+    elif message is not None and not _is_whole(message):
+        named = BadStream(f"{host} sent a message without role, model or content. Check base_url.")
+        reading = replace(reading, message=None, error=error or named)
+    return reading
+
+
+def advise(error: BaseException, client: Any) -> None:
+    """Add to an error of another server than Anthropic's what it most likely means there."""
+    import anthropic
+
+    url = getattr(client, "base_url", None)
+    if url is None or type(client).__name__ not in _OURS or str(url.host).endswith("anthropic.com"):
+        return
+    where = (
+        f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}"  # without a password in the address
+    )
+    note = ""
+    if isinstance(error, anthropic.APIConnectionError):
+        note = f"Nobody answered at {where} (base_url). Is the server running?"
+    elif isinstance(error, anthropic.APIStatusError) and error.status_code in (_FIRST_AUTH, _FORBIDDEN):
+        note = (
+            f"{where} refused the key. The SDK sends it as 'Authorization: Bearer'; a server that wants x-api-key gets "
+            'it by connect(base_url=…, default_headers={"x-api-key": "<its key>"}).'
+        )
+    elif isinstance(error, anthropic.APIStatusError) and error.status_code == _MISSING:
+        note = (
+            f"{where} has no /v1/messages here, or not this model. base_url is the part before /v1/messages."
+        )
+    if note:
+        error.add_note(note)
+
+
+def _is_whole(message: Any) -> bool:
+    return (
+        message is not None
+        and message.role == "assistant"
+        and isinstance(message.model, str)
+        and isinstance(message.content, list)
+        and all(block.type != "text" or isinstance(block.text, str) for block in message.content)
+    )
