@@ -149,10 +149,16 @@ class _Plan:
     def arguments(self, meter: Any, options: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
         if not quiet:
             print(self.line())  # noqa: T201 - the one line that says live or sandbox
+        from anthropic import DEFAULT_MAX_RETRIES
+
+        from .waiting import Waiting
+
+        waiting = Waiting(options.get("max_retries", DEFAULT_MAX_RETRIES))
         middleware = [
             *options.pop("middleware", ()),
+            waiting,
             *([meter] if meter else []),
-        ]  # last is innermost: every attempt
+        ]  # last is innermost
         arguments = {**options, "middleware": middleware}
         if self.base_url:
             arguments["base_url"] = self.base_url
