@@ -12,10 +12,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Screen(Protocol):
-    """What ``watch`` needs of a place to show a reply."""
+    """What ``watch`` needs of a place to show a reply.
 
-    def begin(self, stop: Callable[[], None]) -> None:
-        """Show that the reply is awaited; ``stop`` is what a Stop button calls."""
+    Attributes:
+        stop: What a Stop button calls; it may be replaced while the reply is shown.
+    """
+
+    stop: Callable[[], object]
+
+    def begin(self) -> None:
+        """Show that the reply is awaited."""
 
     def draw(self, ops: list[Op]) -> None:
         """Follow the reply by some display operations."""
@@ -23,11 +29,20 @@ class Screen(Protocol):
     def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Show the reply as it stays."""
 
+    def cancel(self) -> None:
+        """Take everything away again: no reply began, and an error tells the rest."""
+
+
+def _nothing() -> None:
+    """Stop nothing."""
+
 
 class Silent:
     """Shows nothing."""
 
-    def begin(self, stop: Callable[[], None]) -> None:
+    stop: Callable[[], object] = staticmethod(_nothing)
+
+    def begin(self) -> None:
         """Show nothing."""
 
     def draw(self, ops: list[Op]) -> None:
@@ -36,22 +51,32 @@ class Silent:
     def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
         """Show nothing."""
 
+    def cancel(self) -> None:
+        """Show nothing."""
+
 
 class Terminal:
     """Prints text as it arrives; colours only on a terminal, plain text into a pipe or file."""
+
+    stop: Callable[[], object] = staticmethod(_nothing)  # Ctrl-C stops here
 
     def __init__(self) -> None:
         self._out = sys.stdout
         self._dim, self._plain = ("\033[2m", "\033[0m") if self._out.isatty() else ("", "")
         self._inside, self._hidden = False, ""
 
-    def begin(self, stop: Callable[[], None]) -> None:
+    def begin(self) -> None:
         """Print nothing yet."""
 
+    def cancel(self) -> None:
+        """Print nothing more."""
+
     def draw(self, ops: list[Op]) -> None:
-        """Print what the operations add."""
+        """Print what the operations add; of the states only that another try is waited for."""
         for op in ops:
-            if op[0] == "open":
+            if op[0] == "state" and op[1]["phase"] == "retrying":
+                self._write(f"{self._dim}[{op[1]['text']}]{self._plain}\n")
+            elif op[0] == "open":
                 self._open(op[2], op[3])
             elif op[0] == "add":
                 self._hidden = ""
@@ -84,17 +109,27 @@ class Terminal:
 class Notebook:
     """A live widget that gives way to static output, so that the saved notebook reads the same without a kernel."""
 
+    stop: Callable[[], object] = staticmethod(_nothing)
+
     def __init__(self) -> None:
         from .widgets.stream import Outbox, StreamView
 
         self._view = StreamView()
         self._outbox = Outbox(self._view.push)
 
-    def begin(self, stop: Callable[[], None]) -> None:
+    def begin(self) -> None:
         """Show the live view, waiting."""
-        self._view.on_stop(stop)
+        self._view.on_stop(self._pressed)
         self._view.show()
         self._view.push([["state", {"phase": "waiting", "text": "Waiting for the first token"}]])
+
+    def _pressed(self) -> None:
+        self.stop()  # looked up when it is pressed: what Stop does changes once the reply has begun
+
+    def cancel(self) -> None:
+        """Take the live view away."""
+        self._outbox.flush()
+        self._view.clear()
 
     def draw(self, ops: list[Op]) -> None:
         """Send the operations on, a few times a second."""

@@ -6,8 +6,11 @@ on screen, marked, and the connection closed. A stop by the button returns the p
 """
 
 import asyncio
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ from .models import SANDBOX_HEADER
 from .outcome import INTERRUPTED, in_words
 from .screens import Screen, Silent, screen_here
 from .turn import State, Turn
+from .waiting import listening
 
 
 def watch(stream: Any, *, display: bool = True) -> Any:
@@ -76,7 +80,7 @@ class Reading:
     simulated: bool
 
 
-def read(stream: Any, *, display: bool = True) -> Reading:
+def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> Reading:
     """Read a stream to its end, showing it, and give message and error instead of raising.
 
     Raises:
@@ -87,12 +91,12 @@ def read(stream: Any, *, display: bool = True) -> Reading:
 
     if isinstance(stream, anthropic.MessageStreamManager | BetaMessageStreamManager):
         with stream as opened:
-            return read(opened, display=display)
+            return read(opened, display=display, screen=screen)
     if isinstance(stream, anthropic.Stream):
         stream = anthropic.MessageStream(stream, output_format=anthropic.NOT_GIVEN)
     if not isinstance(stream, anthropic.MessageStream | BetaMessageStream):
         raise NotAStream(_not_a_stream(stream))
-    watching = _Watching(stream, screen_here() if display else Silent())
+    watching = _Watching(stream, screen or _begun(display=display))
     try:
         watching.begin(stream.response.close)
         for event in stream:
@@ -106,19 +110,19 @@ def read(stream: Any, *, display: bool = True) -> Reading:
     return watching.end()
 
 
-async def read_async(stream: Any, *, display: bool = True) -> Reading:
+async def read_async(stream: Any, *, display: bool = True, screen: Screen | None = None) -> Reading:
     """Read a stream of the async client to its end, as :func:`read` does."""
     import anthropic
     from anthropic.lib.streaming import BetaAsyncMessageStream, BetaAsyncMessageStreamManager
 
     if isinstance(stream, anthropic.AsyncMessageStreamManager | BetaAsyncMessageStreamManager):
         async with stream as opened:
-            return await read_async(opened, display=display)
+            return await read_async(opened, display=display, screen=screen)
     if isinstance(stream, anthropic.AsyncStream):
         stream = anthropic.AsyncMessageStream(stream, output_format=anthropic.NOT_GIVEN)
     if not isinstance(stream, anthropic.AsyncMessageStream | BetaAsyncMessageStream):
         raise NotAStream(_not_a_stream(stream))
-    watching = _Watching(stream, screen_here() if display else Silent())
+    watching = _Watching(stream, screen or _begun(display=display))
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     try:
         watching.begin(lambda: loop.call_soon_threadsafe(task.cancel) if task else None)
@@ -133,6 +137,34 @@ async def read_async(stream: Any, *, display: bool = True) -> Reading:
     finally:
         await stream.close()
     return watching.end()
+
+
+@contextmanager
+def awaiting(*, display: bool = True) -> Iterator[Screen]:
+    """Show that a reply is awaited, from before its request is sent; the screen is for ``read(..., screen=...)``.
+
+    Inside the ``with`` the screen follows what the call waits for: the connection, or the next try. Stop interrupts
+    the waiting as the kernel's own interrupt does. Where no reply begins, the screen is taken away again.
+    """
+    screen = _begun(display=display)
+    screen.stop = _interrupt
+    try:
+        with listening(lambda state: screen.draw([["state", state]])):
+            yield screen
+    except BaseException:
+        screen.cancel()
+        raise
+
+
+def _begun(*, display: bool) -> Screen:
+    screen = screen_here() if display else Silent()
+    screen.begin()
+    return screen
+
+
+def _interrupt() -> None:
+    """Wake the main thread from the SDK's sleep between two tries."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class _Watching:
@@ -153,7 +185,7 @@ class _Watching:
             self.stopped = True
             close()
 
-        self._screen.begin(stop)
+        self._screen.stop = stop
         if self._before is not None:
             self._screen.draw(self._turn.seed(self._before))
 

@@ -8,8 +8,10 @@ import pytest
 from recordings import expected, needs_recordings, streams
 from replay import ASK, Replay
 
+import claude_nb.stream as room
 from claude_nb import Ledger, Sandbox, connect, connect_async, watch, watch_async
 from claude_nb.errors import BadStream, NotAStream, StreamConsumed
+from claude_nb.sandbox import faults
 from claude_nb.turn import Turn
 
 
@@ -266,14 +268,10 @@ class TestInATerminal:
 class TestStop:
     def test_a_stop_ends_the_stream_within_half_a_second_and_returns_the_partial_message(self, monkeypatch):
         """The stop comes from another thread while the server is silent, as the button's does."""
-        import claude_nb.stream as room
-
-        pressed = {}
 
         class Screen(room.Silent):
-            def begin(self, stop):
-                pressed["stop"] = stop
-                threading.Timer(0.2, stop).start()
+            def begin(self):
+                threading.Timer(0.2, lambda: self.stop()).start()
 
         monkeypatch.setattr(room, "screen_here", Screen)
         silence = threading.Event()
@@ -285,11 +283,9 @@ class TestStop:
         assert replay.body.closed
 
     def test_an_async_stop_does_not_cancel_the_cell(self, monkeypatch, run):
-        import claude_nb.stream as room
-
         class Screen(room.Silent):
-            def begin(self, stop):
-                threading.Timer(0.3, stop).start()
+            def begin(self):
+                threading.Timer(0.3, lambda: self.stop()).start()
 
         monkeypatch.setattr(room, "screen_here", Screen)
 
@@ -300,6 +296,59 @@ class TestStop:
             return message
 
         assert run(go()).stop_reason is None
+
+
+class TestAwaiting:
+    def test_the_screen_follows_the_waiting_and_then_the_reply(self, monkeypatch):
+        seen = []
+
+        class Screen(room.Silent):
+            def draw(self, ops):
+                seen.extend(op[1]["phase"] for op in ops if op[0] == "state")
+
+            def end(self, blocks, chips, state):
+                seen.append(state["phase"])
+
+        monkeypatch.setattr(room, "screen_here", Screen)
+        client = connect(sandbox=Sandbox(faults=[faults.overloaded(at=1)]), quiet=True, ledger=False)
+        with room.awaiting() as screen, client.messages.stream(**ASK) as stream:
+            reading = room.read(stream, screen=screen)
+        assert reading.message.stop_reason == "max_tokens"
+        assert seen == ["connecting", "retrying", "connecting", "waiting", "thinking", "writing", "done"]
+
+    def test_where_no_reply_begins_the_screen_is_taken_away(self, monkeypatch):
+        gone = []
+
+        class Screen(room.Silent):
+            def cancel(self):
+                gone.append(True)
+
+        monkeypatch.setattr(room, "screen_here", Screen)
+        client = connect(
+            sandbox=Sandbox(faults=[faults.overloaded()]), quiet=True, ledger=False, max_retries=0
+        )
+        with pytest.raises(anthropic.OverloadedError), room.awaiting() as screen:
+            room.read(client.messages.stream(**ASK), screen=screen)
+        assert gone == [True]
+
+    def test_stop_interrupts_the_sleep_between_two_tries(self, monkeypatch):
+        class Screen(room.Silent):
+            def draw(self, ops):
+                if ops[0][1]["phase"] == "retrying":
+                    threading.Timer(0.2, lambda: self.stop()).start()
+
+        monkeypatch.setattr(room, "screen_here", Screen)
+        client = connect(
+            sandbox=Sandbox(faults=[faults.overloaded(retry_after=30)]), quiet=True, ledger=False
+        )
+        with pytest.raises(KeyboardInterrupt), room.awaiting() as screen:
+            room.read(client.messages.stream(**ASK), screen=screen)
+
+    def test_a_terminal_says_that_it_tries_again(self, capsys):
+        client = connect(sandbox=Sandbox(faults=[faults.rate_limit(at=1)]), quiet=True, ledger=False)
+        with room.awaiting() as screen, client.messages.stream(**ASK) as stream:
+            room.read(stream, screen=screen)
+        assert capsys.readouterr().out.startswith("[rate limit: trying again at once (try 2)]\n[thinking]")
 
 
 @pytest.mark.parametrize("usage", [{"input_tokens": None}, {}])
