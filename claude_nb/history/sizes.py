@@ -1,0 +1,155 @@
+"""How many tokens each message is: an estimate by a fixed rule, put right by the prompts the server measured."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from claude_nb.models import MODEL, Model, find
+from claude_nb.trim import Cut, Item, Talk
+
+from .content import Json
+from .entry import THINKING, Entry
+from .view import CLEARED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FIVE_MINUTES, _HOUR = 300.0, 3600.0
+_THOUGHT = 200
+"""Tokens of a thinking block whose text the server does not show."""
+
+
+class Sizes:
+    """Estimates of the messages of one history, each made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def of(self, number: int, entry: Entry, model: Model) -> tuple[int, int]:
+        """Tokens of an entry as it is sent, and with its tool results cleared."""
+        key = (number, model.tokenizer)
+        if key not in self._known:
+            self._known[key] = _estimate(entry, model)
+        return self._known[key]
+
+
+def model_of(path: Sequence[Entry]) -> Model:
+    """The model that replied last; the default model where none did, or none that is known."""
+    named = next((entry.model for entry in reversed(path) if entry.model), None)
+    found = (find(named) if named else None) or find(MODEL)
+    assert found is not None  # noqa: S101 - the default model is in the data file
+    return found
+
+
+def talk(
+    path: Sequence[Entry],
+    sizes: Sequence[tuple[int, int]],
+    pinned: Sequence[bool],
+    *,
+    fixed: int,
+    now: float,
+    scale: float,
+) -> Talk:
+    """A branch as trim policies see it."""
+    items = [
+        Item(round(size[0] * scale), round(size[1] * scale), entry.is_prompt, entry.is_results, pin)
+        for entry, size, pin in zip(path, sizes, pinned, strict=True)
+    ]
+    last = next((entry for entry in reversed(path) if entry.role == "assistant"), None)
+    usage = (last.usage or {}) if last else {}
+    cached = bool(usage.get("cache_read_input_tokens") or usage.get("cache_creation_input_tokens"))
+    hour = bool((usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"))
+    known = last is not None and last.at is not None
+    cold = bool(known and last and last.at and now - last.at > (_HOUR if hour else _FIVE_MINUTES))
+    return Talk(items, round(fixed * scale), cold=cold, cached=cached or not usage)
+
+
+def fixed_tokens(system: Any, tools: Sequence[Json], model: Model) -> int:
+    """Tokens of system prompt and tools; an estimate."""
+    from claude_nb.sandbox import tokens
+
+    size = sum(tokens.count_text(json.dumps(tool), model) for tool in tools)
+    size += tokens.tools_overhead(model) if tools else 0
+    blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system or []
+    return size + tokens.PROMPT_OVERHEAD + sum(tokens.count_block(block, model) for block in blocks)
+
+
+def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
+    from claude_nb.sandbox import tokens
+
+    whole = cleared = tokens.MESSAGE_OVERHEAD
+    for block in entry.sendable:
+        if block["type"] in THINKING:
+            size = smaller = tokens.count_text(block.get("thinking") or "", model) or _THOUGHT
+        else:
+            size = smaller = tokens.count_block(block, model)
+        if block["type"] == "tool_result":
+            smaller = tokens.count_block({**block, "content": CLEARED}, model)
+        whole, cleared = whole + size, cleared + smaller
+    return (whole, cleared) if entry.sendable else (0, 0)
+
+
+def frame(
+    path: Sequence[Entry],
+    estimates: Sequence[int],
+    cuts: Sequence[Cut],
+    *,
+    fixed: int,
+    measured_now: int | None,
+) -> "pd.DataFrame":
+    """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``first_words``; see ``History.tokens``."""
+    import pandas as pd
+
+    from .branches import words
+
+    rows = [
+        {"at": place, "role": entry.role, "tokens": size, "estimated": True, "text": words(entry, 50)}
+        for place, (entry, size) in enumerate(zip(path, estimates, strict=True))
+    ]
+    head = {"at": None, "role": "system and tools", "tokens": fixed, "estimated": True, "text": ""}
+    residual = _measure(path, rows, head, cuts, measured_now)
+    table = [head, *rows]
+    if residual:
+        text = "measured, but of no one message: the prompt before it changed"
+        table.append({"at": None, "role": "residual", "tokens": residual, "estimated": False, "text": text})
+    return pd.DataFrame(table).astype({"at": "Int64", "tokens": "Int64"})
+
+
+def _measure(
+    path: Sequence[Entry], rows: list[Json], head: Json, cuts: Sequence[Cut], measured_now: int | None
+) -> int:
+    """Replace estimates by differences of measured prompts; what cannot be attributed is the residual."""
+    residual, known, since = 0, 0, 0
+    before: tuple[int | None, str | None] | None = None
+    ends = [
+        (place, entry.prompt_tokens, entry.cut, entry.model)
+        for place, entry in enumerate(path)
+        if entry.role == "assistant" and entry.prompt_tokens is not None
+    ]
+    if measured_now is not None:
+        last = ends[-1] if ends else (0, 0, None, None)
+        ends.append((len(path), measured_now, last[2], last[3]))
+    for place, prompt, cut, model in ends:
+        group = rows[since:place] if before else [head, *rows[:place]]
+        whole = cut is None or cuts[cut] == Cut()
+        grown = (prompt or 0) - known
+        if (before in (None, (cut, model)) and grown >= 0 and (whole or before)) and group:
+            _divide(group, grown)
+        elif before:
+            residual += grown - sum(row["tokens"] for row in group)
+        before, known, since = (cut, model), prompt or 0, place
+    return residual
+
+
+def _divide(group: list[Json], tokens: int) -> None:
+    """Give a measured number to several messages by their estimates; to one message it is exact."""
+    weights = [row["tokens"] for row in group]
+    total = sum(weights)
+    if len([weight for weight in weights if weight]) == 1:
+        for row in group:
+            row["tokens"], row["estimated"] = (tokens, False) if row["tokens"] else (0, False)
+        return
+    left, weight_left = tokens, total
+    for row, weight in zip(group, weights, strict=True):
+        share = round(left * weight / weight_left) if weight_left else 0
+        row["tokens"], left, weight_left = share, left - share, weight_left - weight

@@ -1,0 +1,192 @@
+"""From what is stored to what is sent: messages that the API accepts, under any cut.
+
+- neighbouring messages of one role become one, tool results first;
+- the message after an interrupted reply tells the model that it was cut;
+- a server tool that never answered is sent only where it can still answer;
+- thinking is sent as long as everything before it is sent as it was when the model thought (preserved thinking).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from claude_nb.models import find
+from claude_nb.trim import WHOLE, Cut
+
+from .content import Json, Role, copied, marked, marks
+from .entry import ELSEWHERE, THINKING, Entry, running_tools, whole
+
+CUT_NOTE = "[Note: your reply above was interrupted before it was complete.]"
+CLEARED = "[Result left out to save tokens.]"
+
+_MOST_MARKS = 4
+
+
+@dataclass(slots=True)
+class Sent:
+    """One message of a request. Its blocks are those of the store: they are copied before they leave.
+
+    Attributes:
+        role: ``"user"`` or ``"assistant"``.
+        content: Blocks.
+        places: Which stored messages it was made of.
+        unthinking: Whether thinking of it is not sent, because what came before changed.
+    """
+
+    role: Role
+    content: list[Json]
+    places: list[int] = field(default_factory=list)
+    unthinking: bool = False
+
+
+def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
+    """The messages of a branch as they are sent under a cut."""
+    messages: list[Sent] = []
+    interrupted = False
+    left_out, cleared = cut.places(), cut.cleared_places()
+    for place, entry in enumerate(path):
+        if place in left_out:
+            interrupted = False
+            continue
+        blocks, unthinking = entry.sendable, False
+        if entry.role == "user":
+            if place in cleared:
+                blocks = [_cleared(block) for block in blocks]
+            if interrupted:
+                blocks = [*blocks, {"type": "text", "text": CUT_NOTE}]
+        elif place < cut.thinking_from and thinks(entry):
+            blocks = [block for block in blocks if block["type"] not in THINKING]
+            unthinking = True
+        interrupted = entry.interrupted and bool(blocks)
+        if not blocks:
+            continue
+        if messages and messages[-1].role == entry.role:
+            messages[-1].content.extend(blocks)
+            messages[-1].places.append(place)
+            messages[-1].unthinking |= unthinking
+        else:
+            messages.append(Sent(entry.role, list(blocks), [place], unthinking))
+    return _closed(_settled(messages))
+
+
+def _settled(messages: list[Sent]) -> list[Sent]:
+    """The messages with open server tools and the order of results put right."""
+    kept: list[Sent] = []
+    for number, message in enumerate(messages):
+        if message.role == "user":
+            if any(block["type"] == "tool_result" for block in message.content):
+                message.content.sort(key=lambda block: block["type"] != "tool_result")
+        elif number + 1 < len(messages):
+            message.content = still_sent(message.content, messages[number + 1].content)
+        if not message.content:
+            continue
+        if kept and kept[-1].role == message.role:
+            kept[-1].content.extend(message.content)
+            kept[-1].places.extend(message.places)
+        else:
+            kept.append(message)
+    return kept
+
+
+def _closed(messages: list[Sent]) -> list[Sent]:
+    """The messages without a tool loop at their end that lost its thinking: the API refuses to go on with it."""
+    while len(messages) > 1 and messages[-1].role == "user" and _lost_thinking(messages[-2]):
+        last = messages[-1]
+        last.content = [block for block in last.content if block["type"] != "tool_result"]
+        del messages[-2]
+        if len(messages) > 1:
+            del messages[-1]
+            messages[-1].content.extend(last.content)
+            messages[-1].places.extend(last.places)
+    return messages
+
+
+def _lost_thinking(message: Sent) -> bool:
+    return message.unthinking and any(block["type"] == "tool_use" for block in message.content)
+
+
+def last_turn(path: Iterable[Entry]) -> tuple[list[Json], list[Json]]:
+    """The blocks of the model's last turn that is sent, and those of the user after it.
+
+    Args:
+        path: The entries of a branch, last first.
+    """
+    calls: list[Json] = []
+    after: list[Json] = []
+    for entry in path:
+        if entry.role == "assistant":
+            calls = [*entry.sendable, *calls]
+            continue
+        if calls and (calls := still_sent(calls, after)):
+            break
+        after = [*entry.content, *after]
+    return calls, after
+
+
+def still_sent(turn: list[Json], after: Sequence[Json]) -> list[Json]:
+    """A turn of the model as it can be sent before what the user says: a running server tool bears only results."""
+    if all(block["type"] == "tool_result" for block in after):
+        return turn
+    running = running_tools(turn)
+    return whole(turn, running) if running else turn
+
+
+def as_messages(sent: Sequence[Sent], fixed_marks: int) -> list[Json]:
+    """Copies of the messages, with no more cache breakpoints than a request may have: the last ones.
+
+    One breakpoint stays free for automatic caching.
+    """
+    messages = [{"role": message.role, "content": copied(message.content)} for message in sent]
+    found = [block for message in messages for one in message["content"] for block in marked(one)]
+    allowed = max(0, _MOST_MARKS - fixed_marks - (fixed_marks < _MOST_MARKS))
+    keep = found[len(found) - allowed :] if allowed else []
+    lives = [block["cache_control"].get("ttl", "5m") for block in keep]
+    for block in found[: len(found) - len(keep)]:
+        del block["cache_control"]
+    for index, block in enumerate(keep):
+        if lives[index] == "5m" and "1h" in lives[index:]:  # a longer life may not follow a shorter one
+            del block["cache_control"]
+    return messages
+
+
+def thinking_from(path: Sequence[Entry], cut: Cut, cuts: Sequence[Cut]) -> int:
+    """The first place whose thinking still fits what is sent before it.
+
+    A thinking block is bound to all that was sent when it was made, thinking excepted, which may be missing from
+    the start and never from the middle (build-with-claude/preserved-thinking).
+    """
+    left_out, floor = cut.places(), 0
+    for place in range(len(path) - 1, -1, -1):
+        entry = path[place]
+        if entry.role == "user" or place in left_out or not thinks(entry):
+            continue
+        if entry.cut == ELSEWHERE:
+            return place + 1
+        made = WHOLE if entry.cut is None else cuts[entry.cut]
+        floor = max(floor, made.thinking_from)
+        if floor > place or (made is not cut and first_difference(made, cut) < place):
+            return place + 1
+    return 0
+
+
+def thinks(entry: Entry) -> bool:
+    """Whether a reply holds thinking that its model refuses after an edit; so do models that are not known."""
+    model = find(entry.model or "")
+    bound = model is None or model.checks_thinking_prefix
+    return bound and any(block["type"] in THINKING for block in entry.sendable)
+
+
+@lru_cache(maxsize=256)
+def first_difference(one: Cut, other: Cut) -> float:
+    """The first place that two cuts treat differently; infinite when they agree."""
+    differ = (one.places() ^ other.places()) | (one.cleared_places() ^ other.cleared_places())
+    return min(differ, default=float("inf"))
+
+
+def _cleared(block: Json) -> Json:
+    return {**block, "content": CLEARED} if block["type"] == "tool_result" else block
+
+
+def fixed_marks(system: object, tools: Sequence[Json]) -> int:
+    """Cache breakpoints on system and tools."""
+    return marks(system if isinstance(system, list) else []) + marks(tools)
