@@ -1,11 +1,13 @@
 """A conversation to talk to: each message is streamed, shown, kept and accounted for."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from .client import connect, connect_async
-from .errors import ModelError, PromptError
+from .errors import HistoryError, ModelError, PromptError
 from .history import Content, History
 from .ledger import label, price_usage
 from .loop import Loop, OnTruncation
@@ -78,6 +80,7 @@ class Chat:
         self.display = display
         self._client = client
         self._label = uuid4().hex[:12]
+        self._free = Lock()
 
     def send(
         self,
@@ -117,7 +120,8 @@ class Chat:
         if self._client is None:
             self._client = connect()
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        return drive(steps, self._do)
+        with self._alone():
+            return drive(steps, self._do)
 
     __call__ = send
 
@@ -134,7 +138,8 @@ class Chat:
         if self._client is None:
             self._client = connect_async()
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        return await drive_async(steps, self._do_async)
+        with self._alone():
+            return await drive_async(steps, self._do_async)
 
     def extract(
         self,
@@ -221,6 +226,19 @@ class Chat:
         )
         return loop.steps()
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One message at a time: two at once would answer each other's prompts."""
+        if not self._free.acquire(blocking=False):
+            raise HistoryError(
+                "this chat is still answering. Wait for the reply, or ask elsewhere: "
+                "Chat(client, history=chat.history.fork())."
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
+
     def _do(self, step: Ask | Run) -> Reading | None:
         with label(conversation=self._label):
             if isinstance(step, Run):
@@ -228,7 +246,7 @@ class Chat:
                 self._shown(step)
                 return None
             try:
-                with self._client.messages.stream(**step.request) as stream:
+                with self._messages(step).stream(**step.request) as stream:
                     reading = read(stream, display=self.display)
             except Exception as error:
                 advise(error, self._client)
@@ -242,12 +260,16 @@ class Chat:
                 self._shown(step)
                 return None
             try:
-                async with self._client.messages.stream(**step.request) as stream:
+                async with self._messages(step).stream(**step.request) as stream:
                     reading = await read_async(stream, display=self.display)
             except Exception as error:
                 advise(error, self._client)
                 raise
             return checked(reading, stream.response.request.url.host)
+
+    def _messages(self, ask: Ask) -> Any:
+        """Where a request goes: with ``betas``, to the SDK's beta namespace."""
+        return self._client.beta.messages if "betas" in ask.request else self._client.messages
 
     def _shown(self, run: Run) -> None:
         if self.display:

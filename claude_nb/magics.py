@@ -11,6 +11,7 @@ figures and pictures as images. Nothing else in the cell is interpreted: no form
 # IPython's decorators and its argument parser have no types.
 
 import re
+from types import ModuleType
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -142,7 +143,7 @@ def fill(text: str, names: Any) -> Any:
             raise PromptError(
                 f"{{{{{piece}}}}} names no variable. Define {piece} first, or write the braces apart."
             )
-        blocks = content(names[piece]) if place % 2 else [{"type": "text", "text": piece}]
+        blocks = _given(piece, names[piece]) if place % 2 else [{"type": "text", "text": piece}]
         for block in blocks:
             if parts and block["type"] == parts[-1]["type"] == "text":
                 parts[-1] = {"type": "text", "text": parts[-1]["text"] + block["text"]}
@@ -151,6 +152,14 @@ def fill(text: str, names: Any) -> Any:
     if len(parts) == 1 and parts[0]["type"] == "text":
         return parts[0]["text"]
     return [part for part in parts if part["type"] != "text" or part["text"].strip()]
+
+
+def _given(name: str, value: Any) -> list[dict[str, Any]]:
+    if callable(value) or isinstance(value, ModuleType):
+        raise PromptError(
+            f"{{{{{name}}}}} is a {type(value).__name__}, which says nothing as text. Insert data or text."
+        )
+    return content(value)
 
 
 def _complete_cell(_: Any, event: Any) -> list[str]:

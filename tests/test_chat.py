@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import anthropic
@@ -86,6 +87,17 @@ def test_every_request_carries_system_model_ceiling_and_options():
         99,
         ["x"],
     )
+
+
+def test_beta_features_go_through_the_sdks_beta_namespace(run):
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    beta = {"betas": ["context-management-2025-06-27"], "context_management": edits}
+    sandbox = Sandbox()
+    chat = Chat(connect(sandbox=sandbox, quiet=True), display=False)
+    assert chat.send("hi", **beta).stop_reason == "end_turn"
+    assert sandbox.requests[0]["context_management"] == edits
+    chat._client = connect_async(sandbox=sandbox, quiet=True)
+    assert run(chat.asend("hi", **beta)).stop_reason == "end_turn"
 
 
 @pytest.mark.parametrize("prompt", ["", "  ", 5, b"x", [], [{"type": "text", "text": ""}]])
@@ -375,6 +387,8 @@ class TestOtherEndings:
         with pytest.raises(LimitReached, match="paused"):
             chat.send("news?", tools=[tool])
         assert len(sandbox.requests) == 4
+        chat._client = connect(mode="sandbox", quiet=True)
+        assert chat.send("Enough.", tools=[tool]).stop_reason == "end_turn"
 
     def test_a_refusal_goes_to_the_fallback_without_the_refused_text(self):
         chat, sandbox = faulty(faults.refusal(at=1, after=5))
@@ -408,3 +422,30 @@ class TestOtherEndings:
         assert chat.send("story").stop_reason is None
         assert chat.history.entries[-1].interrupted
         assert chat.send("again").stop_reason == "end_turn"
+
+
+class TestOneAtATime:
+    def test_a_second_message_while_one_is_answered_is_one_clear_error(self, run):
+        async def go():
+            chat = Chat(connect_async(mode="sandbox", quiet=True), display=False)
+            first, second = await asyncio.gather(chat.asend("a"), chat.asend("b"), return_exceptions=True)
+            assert first.stop_reason == "end_turn"
+            assert isinstance(second, HistoryError)
+            assert len(chat.history) == 2
+            return await chat.asend("b")
+
+        assert run(go()).stop_reason == "end_turn"
+
+    def test_a_cancelled_message_leaves_the_chat_free(self, run):
+        async def go():
+            slow = connect_async(sandbox=Sandbox(pace="20 tok/s"), quiet=True)
+            chat = Chat(slow, display=False)
+            task = asyncio.ensure_future(chat.asend("Write 300 words."))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            chat._client = connect_async(mode="sandbox", quiet=True)
+            return await chat.asend("Go on.")
+
+        assert run(go()).stop_reason == "end_turn"

@@ -134,6 +134,11 @@ class TestVariables:
             cell(shell, "%%claude\nHello {{nobody}}")
         assert not sandbox.requests
 
+    @pytest.mark.parametrize("value", [pd, len, Person])
+    def test_what_says_nothing_as_text_is_one_clear_error(self, value):
+        with pytest.raises(PromptError, match="says nothing as text"):
+            fill("{{thing}}", {"thing": value})
+
     def test_the_environment_is_no_source(self, monkeypatch):
         monkeypatch.setenv("SECRET", "hunter2")
         with pytest.raises(PromptError):

@@ -247,6 +247,31 @@ class TestTheLoop:
         chat.send()
         assert results(sandbox)[0]["error"]
 
+    def test_a_cancel_while_tools_run_keeps_what_is_ready(self, run):
+        async def hang() -> str:
+            """Hang."""
+            await asyncio.sleep(30)
+
+        async def quick() -> str:
+            """Be quick."""
+            return "ready"
+
+        async def go():
+            script = iter([[call("hang"), call("quick")]])
+            sandbox = Sandbox(replies=lambda _: next(script, None))
+            chat = Chat(connect_async(sandbox=sandbox, quiet=True), tools=[hang, quick], display=False)
+            task = asyncio.ensure_future(chat.asend("go"))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await chat.asend()
+            return results(sandbox)
+
+        late, ready = run(go())
+        assert late == {"text": "Interrupted before it had finished.", "error": True}
+        assert ready["text"] == "ready"
+
     def test_a_failure_after_the_tools_ran_keeps_their_results(self):
         from claude_nb.sandbox import faults
 
