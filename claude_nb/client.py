@@ -29,6 +29,7 @@ def connect(
     ledger: "Ledger | str | Literal[False] | None" = None,
     budget: "Budget | float | None" = None,
     sandbox: "Sandbox | None" = None,
+    tape: "str | Path | None" = None,
     record: "str | Path | None" = None,
     quiet: bool = False,
     **options: Any,
@@ -47,6 +48,7 @@ def connect(
         budget: A ``Budget``, or an amount in USD for the calls of this kernel. A call that would not fit is refused
             before it is sent.
         sandbox: A ``Sandbox`` of your own (scripted replies, faults, a tape). Implies ``mode="sandbox"``.
+        tape: Recorded exchanges that the sandbox replays where no key is found; a live client never does.
         record: A ``.jsonl`` file to which every live exchange is appended, without keys and ids, for
             ``Sandbox(tape=...)`` to replay.
         quiet: Print nothing.
@@ -67,7 +69,7 @@ def connect(
 
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
-    plan = _Plan.make(mode, key, base_url, sandbox)
+    plan = _Plan.make(mode, key, base_url, sandbox, tape)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultHttpxClient(transport=transport)
     return anthropic.Anthropic(
@@ -83,6 +85,7 @@ def connect_async(
     ledger: "Ledger | str | Literal[False] | None" = None,
     budget: "Budget | float | None" = None,
     sandbox: "Sandbox | None" = None,
+    tape: "str | Path | None" = None,
     record: "str | Path | None" = None,
     quiet: bool = False,
     **options: Any,
@@ -95,7 +98,7 @@ def connect_async(
 
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
-    plan = _Plan.make(mode, key, base_url, sandbox)
+    plan = _Plan.make(mode, key, base_url, sandbox, tape)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=transport)
     return anthropic.AsyncAnthropic(
@@ -112,7 +115,18 @@ class _Plan:
         self.credential, self.sandbox, self.base_url = credential, sandbox, base_url
 
     @classmethod
-    def make(cls, mode: str, key: Secret | None, base_url: str | None, sandbox: "Sandbox | None") -> "_Plan":
+    def make(
+        cls,
+        mode: str,
+        key: Secret | None,
+        base_url: str | None,
+        sandbox: "Sandbox | None",
+        tape: "str | Path | None",
+    ) -> "_Plan":
+        if sandbox is not None and tape is not None:
+            raise ClaudeNbError(
+                "sandbox=... and tape=... exclude each other. Write connect(sandbox=Sandbox(tape=...))."
+            )
         mode = _decide(mode, key, sandbox)
         if mode != "sandbox":
             base_url = _without_v1(base_url or os.environ.get(BASE_URL) or None)
@@ -126,7 +140,7 @@ class _Plan:
                 )
         from .sandbox import Sandbox
 
-        return cls(None, sandbox or Sandbox(), None)
+        return cls(None, sandbox or Sandbox(tape=tape), None)
 
     @property
     def simulated(self) -> bool:

@@ -166,6 +166,17 @@ def test_live_exchanges_can_be_recorded_and_replayed(tmp_path, key, monkeypatch)
     assert replayed.id == "msg_1"
 
 
+def test_a_tape_replays_without_a_key_and_never_to_a_live_client(tmp_path, key):
+    tape = tmp_path / "talk.jsonl"
+    tape.write_text(
+        '{"tape": 1, "made": "by hand", "about": "a test"}\n{"prompt": "hi", "reply": "from the tape"}\n'
+    )
+    assert connect(tape=tape, quiet=True).messages.create(**ASK).content[-1].text == "from the tape"
+    assert connect(api_key=key, tape=tape, quiet=True).api_key == key
+    with pytest.raises(ClaudeNbError, match="exclude each other"):
+        connect(tape=tape, sandbox=Sandbox(), quiet=True)
+
+
 def test_the_sandbox_is_not_recorded(tmp_path):
     with pytest.raises(ClaudeNbError, match="needs a live client"):
         connect(mode="sandbox", record=tmp_path / "talk.jsonl", quiet=True)
