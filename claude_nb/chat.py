@@ -16,8 +16,9 @@ from .results import show_results
 from .servers import advise, checked
 from .shape import Shape
 from .steps import Ask, Limits, Run, drive, drive_async
-from .stream import Reading, read, read_async
+from .stream import Reading, awaiting, read, read_async
 from .tools import Confirm, Toolbox
+from .trim import Trim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ class Chat:
             one of those waits for ``chat.history.results(...)``.
         history: A conversation to continue; it brings its own system prompt and tools. Functions for these tools may
             be given as ``tools`` again.
+        trim: What to leave out of a long conversation: a policy of :mod:`claude_nb.trim`, or several.
         confirm: Asked as ``confirm(name, input)`` before a tool marked ``@tool(confirm=True)`` runs. Default: the
             keyboard; where there is none the call is not run.
         max_tokens: Ceiling of each reply in tokens, thinking included.
@@ -59,6 +61,7 @@ class Chat:
         system: Content | None = None,
         tools: Iterable[Any] | None = None,
         history: History | None = None,
+        trim: Trim | None = None,
         confirm: Confirm | None = None,
         max_tokens: int = 4096,
         max_turns: int = 20,
@@ -68,13 +71,14 @@ class Chat:
     ) -> None:
         self._tools = Toolbox(tools or ())
         self.confirm = confirm
-        if history is not None and (system is not None or not _same(self._tools, history)):
+        given = system is not None or trim is not None
+        if history is not None and (given or not _same(self._tools, history)):
             raise PromptError(
-                "a history brings its own system prompt and tools. Pass them to History(...) instead; functions "
+                "a history brings its own system prompt, tools and trim. Pass them to History(...) instead; functions "
                 "given as tools= must be those it was begun with."
             )
         self.model = _usable(model)
-        self.history = history or History(system=system, tools=self._tools.definitions)
+        self.history = history or History(system=system, tools=self._tools.definitions, trim=trim)
         self.max_tokens = max_tokens
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
@@ -246,8 +250,11 @@ class Chat:
                 self._shown(step)
                 return None
             try:
-                with self._messages(step).stream(**step.request) as stream:
-                    reading = read(stream, display=self.display)
+                with (
+                    awaiting(display=self.display) as screen,
+                    self._messages(step).stream(**step.request) as stream,
+                ):
+                    reading = read(stream, screen=screen)
             except Exception as error:
                 advise(error, self._client)
                 raise
@@ -260,8 +267,9 @@ class Chat:
                 self._shown(step)
                 return None
             try:
-                async with self._messages(step).stream(**step.request) as stream:
-                    reading = await read_async(stream, display=self.display)
+                with awaiting(display=self.display) as screen:
+                    async with self._messages(step).stream(**step.request) as stream:
+                        reading = await read_async(stream, screen=screen)
             except Exception as error:
                 advise(error, self._client)
                 raise

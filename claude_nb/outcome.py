@@ -63,8 +63,8 @@ _KNOWN = {
         "model_context_window_exceeded",
         complete=False,
         label="context window full",
-        remedy="Send less: take back the last prompt with history.undo(), leave out long material, or start a new "
-        "conversation with a summary of this one.",
+        remedy="Send less: take back the last prompt with history.undo(), or trim old turns, "
+        "such as Chat(trim=keep_tokens(100_000)) of claude_nb.trim.",
         tone="warn",
     ),
     "compaction": Outcome(

@@ -15,6 +15,7 @@ from claude_nb.errors import HistoryError, ModelError, PromptError
 from claude_nb.join import anchor, joined, seam
 from claude_nb.sandbox import faults
 from claude_nb.steps import IncompleteReply, LimitReached
+from claude_nb.trim import keep_last
 
 
 def sandbox_chat(**settings) -> Chat:
@@ -193,6 +194,22 @@ def test_a_history_can_be_continued_but_not_given_a_second_system_prompt():
     assert Chat(history=history).history is history
     with pytest.raises(PromptError, match="brings its own"):
         Chat(history=history, system="t")
+
+
+def test_a_trim_policy_decides_what_is_sent_and_nothing_is_lost():
+    sandbox = Sandbox()
+    chat = Chat(connect(sandbox=sandbox, quiet=True), trim=keep_last(1, step=0), display=False)
+    for word in ("one", "two", "three"):
+        chat.send(word)
+    assert [len(body["messages"]) for body in sandbox.requests] == [1, 1, 1]
+    assert len(chat.history) == 6
+
+
+def test_what_a_call_waits_for_is_shown(capsys):
+    chat, _ = faulty(faults.overloaded(at=1))
+    chat.display = True
+    chat.send("hi")
+    assert "overloaded" in capsys.readouterr().out.lower()
 
 
 def test_the_frame_has_a_row_a_reply_in_the_apis_own_columns():
