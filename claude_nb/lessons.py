@@ -287,3 +287,48 @@ def _replayed(function: Any) -> str | None:
     wanted = [("What time is it?", "It is noon."), ("Thanks.", "You are welcome.")]
     got = [tuple(pair) for pair in function(history)]
     return None if got == wanted else f"for a conversation with a tool call it gives {got}."
+
+
+@_exercise("03-1")
+def _own_system_prompt(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return f"text is expected; this is {type(text).__name__}."
+    words, fewest, most = len(text.split()), 8, 60
+    if words < fewest:
+        return "that is too short for a role, a format, and what to leave out."
+    return None if words <= most else f"it has {words} words; at most {most}, since every request sends them."
+
+
+@_exercise("03-2")
+def _saved(function: Any) -> str | None:
+    from anthropic.types import Message, Usage
+
+    if not callable(function):
+        return "a function is expected: def saved(terse, chatty): ..."
+    for few, many, share in ((50, 200, 0.75), (100, 100, 0.0), (90, 120, 0.25)):
+        terse, chatty = (
+            Message.construct(content=[], usage=Usage(input_tokens=1, output_tokens=n)) for n in (few, many)
+        )
+        if abs(float(function(terse, chatty)) - share) > 1e-9:  # noqa: PLR2004 - rounding
+            return f"{few} instead of {many} output tokens save {share}; your function gives {function(terse, chatty)}."
+    return None
+
+
+@_exercise("03-3")
+def _code_of(function: Any) -> str | None:
+    from anthropic.types import Message, TextBlock
+
+    if not callable(function):
+        return "a function is expected: def code_of(message): ..."
+    cases = {
+        "x = 1": "x = 1",
+        "```python\nx = 1\n```": "x = 1",
+        "```\nx = 1\n```": "x = 1",
+        "Here you are!": None,
+    }
+    for text, wanted in cases.items():
+        message = Message.construct(content=[TextBlock(type="text", text=text, citations=None)])
+        got = function(message)
+        if (got.strip() if isinstance(got, str) else got) != wanted:
+            return f"for the text {text!r} it gives {got!r}."
+    return None

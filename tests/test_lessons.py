@@ -124,6 +124,17 @@ WRONG = [
             ],
         ],
     ),
+    ("03-1", [None, 7, "Be brief.", "word " * 61]),
+    (
+        "03-2",
+        [
+            None,
+            0.75,
+            lambda terse, chatty: terse.usage.output_tokens / chatty.usage.output_tokens,
+            lambda a, b: 0,
+        ],
+    ),
+    ("03-3", [None, "code", lambda message: message.content[0].text, lambda message: None]),
     ("04-1", [None, "text", ["all of it"], [1, 2]]),
     (
         "04-2",
@@ -185,11 +196,12 @@ def test_an_exercise_that_does_not_exist_is_named():
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_the_solutions_pass_their_checks(path, capsys):
+def test_the_solutions_pass_their_checks(path, capsys, monkeypatch):
     """Each runs with what the first cell of its notebook defines, as a reader would run it."""
     notebook = json.loads((path.parent.parent / f"{path.stem}.ipynb").read_text())
     first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
     setup: dict = {}
+    monkeypatch.chdir(path.parent.parent)  # where the kernel of a notebook runs
     exec("".join(first["source"]), setup)  # noqa: S102 - our own notebook
     capsys.readouterr()
     runpy.run_path(str(path), init_globals=setup)

@@ -44,6 +44,7 @@ CELLS = {
     "00_start_here": "watch(stream)",
     "01_first_call": "show(message)",
     "02_when_it_stops": "def ask(",
+    "03_system_prompts": "show(request)",
     "05_stateless_conversations": "I have a cat",
 }
 STREAM = """
