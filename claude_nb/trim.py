@@ -52,6 +52,17 @@ class Cut:
     def _places(self) -> frozenset[int]:
         return frozenset(place for first, end in self.left_out for place in range(first, end))
 
+    def to_dict(self) -> dict[str, Any]:
+        """The cut as JSON."""
+        ranges = [list(pair) for pair in self.left_out]
+        return {"left_out": ranges, "cleared": list(self.cleared), "thinking_from": self.thinking_from}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Cut":
+        """The cut that ``to_dict`` described."""
+        ranges = tuple((int(first), int(end)) for first, end in data["left_out"])
+        return cls(ranges, tuple(int(place) for place in data["cleared"]), int(data["thinking_from"]))
+
     def without(self, turns: Iterable["Turn"]) -> "Cut":
         """This cut with more turns left out."""
         ranges: list[tuple[int, int]] = []

@@ -13,9 +13,6 @@ The rules are those of the API's pages on stop reasons, tool use and preserved t
 ``edit``, running a cell again) starts a new branch and keeps the old one, so nothing that was paid for is lost.
 """
 
-import time
-import warnings
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,10 +24,11 @@ from claude_nb.errors import HistoryError, PromptError
 from claude_nb.trim import WHOLE, Cut, Report, Trim
 
 from . import branches as comparing
-from . import cells, content, sizes, view
+from . import cells, content, sizes, unfinished, view
 from .branches import Branch, Diff, Found
 from .content import Content, Json, Role, copied
-from .entry import ELSEWHERE, Entry, running_tools
+from .entry import Entry
+from .tree import Tree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,15 +75,11 @@ class History:
         content.check_marks(self._system, self._tools)
         self._rerun = rerun
         self._trim = trimming.policies(trim)
-        self._entries: list[Entry] = []
-        self._numbers: list[int] = []  # the entries of the current branch, in order
-        self._pins: set[int] = set()
-        self._cuts: list[Cut] = []
+        self._tree = Tree()
         self._asked: tuple[int | None, int | None] | None = None  # head and cut of the last request
         self._ran: tuple[str | None, str | None] = (None, None)
         self._built: tuple[tuple[int | None, Cut], list[view.Sent]] | None = None
-        self._sizes = sizes.Sizes()
-        self._file: Path | None = None
+        self._sizes = sizes.Sizes(self._system, self._tools)
         self.report: Report | None = None
         """What the last request left out, what that saves and costs; None before the first with a policy."""
         cells.running()  # from now on the kernel says which cell runs
@@ -109,12 +103,12 @@ class History:
                     f"the last reply asked for tools and waits for {_named(waiting)}. Send "
                     "history.results({id: result}) first, or history.skip_tools() to go on without."
                 )
-            if running := self._running():
+            if running := unfinished.server_tools(self._tree):
                 raise HistoryError(
                     f"the server is still running {running} for the last reply and takes tool results only. "
                     "Send the request as it is first, or take the prompt back with history.undo()."
                 )
-            return self._append(Entry("user", blocks))
+            return self._add(Entry("user", blocks))
 
     def reply(self, message: Any, *, simulated: bool = False) -> int:
         """Add the model's reply, an SDK ``Message`` (partial ones too), and give its place.
@@ -141,7 +135,7 @@ class History:
             )
         told = {name: copied(data.get(name)) for name in ("stop_reason", "model", "usage")}
         with self._rerunning():
-            last = self._last()
+            last = self._tree.last
             if last is None or (last.role == "assistant" and last.stop_reason != "pause_turn"):
                 raise HistoryError(
                     "there is no message this could be the reply to. Call history.user(...) first."
@@ -151,8 +145,8 @@ class History:
                     f"this cannot be a reply while tool calls wait for their results: {_named(waiting)}. "
                     "Call history.results({id: result}) first."
                 )
-            cut = self._asked[1] if self._asked and self._asked[0] == self._head else None
-            return self._append(Entry("assistant", blocks, **told, simulated=simulated, cut=cut))
+            cut = self._asked[1] if self._asked and self._asked[0] == self._tree.head else None
+            return self._add(Entry("assistant", blocks, **told, simulated=simulated, cut=cut))
 
     def results(self, results: Mapping[str, Content] | Sequence[Mapping[str, Any]]) -> int:
         """Add results of the tools that the last reply asked for, and give their place.
@@ -174,7 +168,7 @@ class History:
                         f"no open tool call has the id {tool_use_id!r}. Open calls: {_named(waiting) or 'none'}."
                     )
                 del waiting[tool_use_id]
-            return self._append(Entry("user", blocks))
+            return self._add(Entry("user", blocks))
 
     def skip_tools(self, reason: str = "The user chose not to run this tool.") -> None:
         """Answer every open tool call with an error that gives the reason, so that the talk can go on."""
@@ -184,13 +178,7 @@ class History:
 
     def waiting(self) -> dict[str, str]:
         """Give the tool calls without a result, as ``{tool_use_id: tool name}``."""
-        calls, after = self._open_turn()
-        done = {block.get("tool_use_id") for block in after}
-        return {
-            block["id"]: block["name"]
-            for block in calls
-            if block["type"] == "tool_use" and block["id"] not in done
-        }
+        return unfinished.waiting(self._tree)
 
     # What is sent -----------------------------------------------------------------------------------------------
 
@@ -213,7 +201,7 @@ class History:
         self._summarize(policies)
         cut = self._cut(policies)
         messages = view.as_messages(self._view(cut), view.fixed_marks(self._system, self._tools))
-        self._asked = (self._head, self._number_of(cut))
+        self._asked = (self._tree.head, self._tree.number_of(cut))
         parts = {"system": copied(self._system), "tools": copied(self._tools), "messages": messages}
         return {name: part for name, part in parts.items() if part} | trimming.server_side(policies)
 
@@ -222,7 +210,7 @@ class History:
             raise HistoryError(
                 f"tool calls wait for their results: {_named(waiting)}. Call history.results({{id: result}})."
             )
-        last = self._last()
+        last = self._tree.last
         if last is None:
             raise HistoryError("the conversation is empty. Call history.user(...) first.")
         if last.role == "assistant" and last.stop_reason != "pause_turn":
@@ -231,69 +219,34 @@ class History:
             )
 
     def _view(self, cut: Cut) -> list[view.Sent]:
-        key = (self._head, cut)
+        key = (self._tree.head, cut)
         if self._built is None or self._built[0] != key:
-            self._built = (key, view.build(self._path(), cut))
+            self._built = (key, view.build(self._tree.path(), cut))
         return self._built[1]
 
     def _cut(self, policies: Sequence[trimming.Policy]) -> Cut:
         """The cut for the next request; what the policies left out before stays out."""
-        path = self._path()
-        before = self._cut_before()
+        path = self._tree.path()
+        before = self._tree.cut_before()
         cut = before
-        if not self._in_turn():
-            talk = self._talk() if policies else None
+        if not unfinished.goes_on(self._tree):
+            talk = self._sizes.talk(self._tree) if policies else None
             cut = trimming.apply(policies, talk, before) if talk else WHOLE
-        cut = replace(cut, thinking_from=view.thinking_from(path, cut, self._cuts))
+        cut = replace(cut, thinking_from=view.thinking_from(path, cut, self._tree.cuts))
         if policies:
-            talk = self._talk()
+            talk = self._sizes.talk(self._tree)
             change = view.first_difference(cut, before)
             model = sizes.model_of(path).id
             self.report = trimming.report(talk, cut, before, first_change=change, model=model)
         return cut
 
-    def _cut_before(self) -> Cut:
-        """The cut under which the last reply was asked for."""
-        for number in reversed(self._numbers):
-            entry = self._entries[number]
-            if entry.role == "assistant":
-                return WHOLE if entry.cut in (None, ELSEWHERE) else self._cuts[entry.cut]
-        return WHOLE
-
-    def _in_turn(self) -> bool:
-        """Whether the next request goes on with a turn: after tool results or a pause."""
-        calls, after = self._open_turn()
-        last = self._last()
-        paused = last is not None and last.role == "assistant"
-        return paused or (bool(calls) and any(block["type"] == "tool_result" for block in after))
-
-    def _open_turn(self) -> tuple[list[Json], list[Json]]:
-        """The blocks of the model's last turn, and those of the user after it."""
-        return view.last_turn(self._entries[number] for number in reversed(self._numbers))
-
-    def _running(self) -> str:
-        """Names of server tools that may only be followed by tool results now."""
-        calls, after = self._open_turn()
-        if not any(block["type"] == "tool_result" for block in after):
-            return ""
-        return ", ".join(str(block.get("name")) for block in running_tools(calls))
-
-    def _number_of(self, cut: Cut) -> int | None:
-        """The number under which a cut is kept; None for the whole conversation."""
-        if cut == WHOLE:
-            return None
-        if not self._cuts or self._cuts[-1] != cut:
-            self._cuts.append(cut)
-            self._save_more({"cut": _cut_dict(cut)})
-        return len(self._cuts) - 1
-
     def _summarize(self, policies: Sequence[trimming.Policy]) -> None:
         for policy in policies:
-            if isinstance(policy, trimming.Summarize) and not self._in_turn():
+            if isinstance(policy, trimming.Summarize) and not unfinished.goes_on(self._tree):
                 from .summary import write
 
-                old = policy.old(self._talk())
-                text = write(policy, self._path()[:old]) if old else None
+                old = policy.old(self._sizes.talk(self._tree))
+                text = write(policy, self._tree.path()[:old]) if old else None
                 if text:
                     self.compact(text, old)
 
@@ -313,58 +266,28 @@ class History:
         Raises:
             HistoryError: The messages do not end where a turn ends.
         """
-        path, old = self._path(), self._head
+        path, old = self._tree.path(), self._tree.head
         if not 0 < upto <= len(path) or (upto < len(path) and not path[upto].is_prompt) or self.waiting():
             starts = [place for place, entry in enumerate(path) if entry.is_prompt and place]
             raise HistoryError(
                 f"a summary stands for whole turns. Turns begin at {starts}; give one as `upto`."
             )
-        if self._in_turn():
+        if unfinished.goes_on(self._tree):
             raise HistoryError(
                 "a tool loop is open, and its thinking depends on what came before. Let it end first."
             )
         blocks = content.prompt(summary, "the summary")
-        kept = [*self._pinned_turns(upto), *self._numbers[upto:]]
-        stands_for = self._numbers[upto - 1]
-        self._go(None)
-        self._append(Entry("user", blocks, summary_of=stands_for), cell=False)
-        self._append_again(kept)
+        kept = [*self._pinned_turns(upto), *self._tree.numbers[upto:]]
+        stands_for = self._tree.numbers[upto - 1]
+        self._tree.go(None)
+        self._tree.append(Entry("user", blocks, summary_of=stands_for))
+        self._tree.append_again(kept)
         assert old is not None  # noqa: S101 - there is a message to summarise
         return old
 
-    def _append_again(self, numbers: Iterable[int]) -> None:
-        """Add entries of another branch to this one; their thinking was made elsewhere."""
-        for number in numbers:
-            entry = self._entries[number]
-            where = ELSEWHERE if entry.role == "assistant" else None
-            again = self._append(replace(entry, cut=where, at=entry.at), cell=False)
-            if number in self._pins:
-                self.pin(again)
-
     def _pinned_turns(self, upto: int) -> list[int]:
-        turns = [turn for turn in self._talk().turns if turn.pinned and turn.end <= upto]
-        return [number for turn in turns for number in self._numbers[turn.first : turn.end]]
-
-    def _talk(self) -> trimming.Talk:
-        path = self._path()
-        model = sizes.model_of(path)
-        fixed = sizes.fixed_tokens(self._system, self._tools, model)
-        guesses = self._guesses(model)
-        pinned = [number in self._pins for number in self._numbers]
-        scale = self._scale(path, guesses, fixed)
-        return sizes.talk(path, guesses, pinned, fixed=fixed, now=time.time(), scale=scale)
-
-    def _guesses(self, model: Any) -> list[tuple[int, int]]:
-        return [self._sizes.of(number, self._entries[number], model) for number in self._numbers]
-
-    def _scale(self, path: Sequence[Entry], guesses: Sequence[tuple[int, int]], fixed: int) -> float:
-        """How much larger the last measured prompt was than its estimate."""
-        for place in range(len(path) - 1, -1, -1):
-            measured = path[place].prompt_tokens
-            if measured and path[place].cut in (None, ELSEWHERE):
-                guess = fixed + sum(size for size, _ in guesses[:place])
-                return max(0.5, min(2.0, measured / guess)) if guess else 1.0
-        return 1.0
+        turns = [turn for turn in self._sizes.talk(self._tree).turns if turn.pinned and turn.end <= upto]
+        return [number for turn in turns for number in self._tree.numbers[turn.first : turn.end]]
 
     # Going back -------------------------------------------------------------------------------------------------
 
@@ -374,15 +297,15 @@ class History:
         Raises:
             HistoryError: There is no prompt to take back.
         """
-        for number in reversed(self._numbers):
-            entry = self._entries[number]
+        for number in reversed(self._tree.numbers):
+            entry = self._tree.entries[number]
             if entry.summary_of is not None:
                 raise HistoryError(
                     "what came before is summarised. history.branches() lists the branches with all of it; "
                     "history.switch(number) goes back to one."
                 )
             if entry.is_prompt:
-                self._go(entry.parent)
+                self._tree.go(entry.parent)
                 return entry.text
         raise HistoryError("there is no prompt to take back: the conversation is empty.")
 
@@ -398,15 +321,15 @@ class History:
         Raises:
             HistoryError: There is no prompt of the user at this place.
         """
-        path = self._path()
+        path = self._tree.path()
         if not -len(path) <= at < len(path) or not path[at].is_prompt:
             prompts = [place for place, entry in enumerate(path) if entry.is_prompt]
             raise HistoryError(f"there is no prompt at place {at}; prompts are at {prompts}.")
         blocks, entry = _prompt(content), path[at]
-        follow = self._numbers[at % len(path) + 1 :] if entry.summary_of is not None else []
-        self._go(entry.parent)
-        place = self._append(Entry("user", blocks, summary_of=entry.summary_of))
-        self._append_again(follow)
+        follow = self._tree.numbers[at % len(path) + 1 :] if entry.summary_of is not None else []
+        self._tree.go(entry.parent)
+        place = self._add(Entry("user", blocks, summary_of=entry.summary_of))
+        self._tree.append_again(follow)
         return place
 
     def fork(self, at: int | None = None) -> "History":
@@ -415,25 +338,25 @@ class History:
         Raises:
             HistoryError: There are fewer messages than that.
         """
-        path = self._path()
+        path = self._tree.path()
         if at is not None and not -len(path) <= at <= len(path):
             raise HistoryError(f"cannot fork at {at}: the conversation has {len(path)} messages.")
         other = History(system=self._system, tools=self._tools, rerun=self._rerun, trim=self._trim)
-        other._cuts = list(self._cuts)
-        for number, entry in zip(self._numbers, path[:at], strict=False):
-            place = other._append(replace(entry), cell=False)
-            if number in self._pins:
+        other._tree.cuts = list(self._tree.cuts)
+        for number, entry in zip(self._tree.numbers, path[:at], strict=False):
+            place = other._tree.append(entry)
+            if number in self._tree.pins:
                 other.pin(place)
         return other
 
     def branches(self) -> list[Branch]:
         """Give every way the conversation went: also those that ``undo``, ``edit`` and running a cell again left."""
         found = []
-        for number in comparing.leaves(self._entries, self._head):
-            numbers = self._line(number)
-            shared = sum(1 for one, other in zip(numbers, self._numbers, strict=False) if one == other)
-            text = comparing.words(self._entries[number])
-            found.append(Branch(number, len(numbers), shared, number == self._head, text))
+        for number in comparing.leaves(self._tree.entries, self._tree.head):
+            numbers = self._tree.line(number)
+            shared = sum(1 for one, other in zip(numbers, self._tree.numbers, strict=False) if one == other)
+            text = comparing.words(self._tree.entries[number])
+            found.append(Branch(number, len(numbers), shared, number == self._tree.head, text))
         return found
 
     def switch(self, branch: int | Branch) -> None:
@@ -443,10 +366,10 @@ class History:
             HistoryError: There is no such branch.
         """
         number = branch.number if isinstance(branch, Branch) else branch
-        if not isinstance(number, int) or not 0 <= number < len(self._entries):
+        if not isinstance(number, int) or not 0 <= number < len(self._tree.entries):
             known = [one.number for one in self.branches()]
             raise HistoryError(f"there is no branch {branch!r}; the branches are {known}.")
-        self._go(number)
+        self._tree.go(number)
 
     def pin(self, at: int, *, on: bool = True) -> None:
         """Never leave out the turn with the message at place ``at``, whatever the trim policy.
@@ -460,27 +383,26 @@ class History:
         """
         if not -len(self) <= at < len(self):
             raise HistoryError(f"there is no message at place {at}: the conversation has {len(self)}.")
-        (self._pins.add if on else self._pins.discard)(self._numbers[at])
-        self._save_more({"pins": sorted(self._pins)})
+        self._tree.pin(at, on=on)
 
     def diff(self, other: "History | Branch | int") -> Diff:
         """Give how another conversation, or another branch of this one, differs: print it to read it."""
         if isinstance(other, History):
             settings = [name for name in ("system", "tools") if getattr(self, name) != getattr(other, name)]
-            return comparing.diff(self._path(), other.entries, settings)
+            return comparing.diff(self._tree.path(), other.entries, settings)
         number = other.number if isinstance(other, Branch) else other
-        if not 0 <= number < len(self._entries):
+        if not 0 <= number < len(self._tree.entries):
             raise HistoryError(
                 f"there is no branch {number}; the branches are {[one.number for one in self.branches()]}."
             )
-        there = [self._entries[one] for one in self._line(number)]
-        return comparing.diff(self._path(), there, [])
+        there = [self._tree.entries[one] for one in self._tree.line(number)]
+        return comparing.diff(self._tree.path(), there, [])
 
     def find(self, text: str) -> list[Found]:
         """Give the messages that hold ``text``, also in tool calls and results, with the words around it."""
         if not text:
             raise HistoryError('find() takes a text to look for, such as history.find("token").')
-        return comparing.find(self._path(), text)
+        return comparing.find(self._tree.path(), text)
 
     # What it costs ----------------------------------------------------------------------------------------------
 
@@ -495,15 +417,11 @@ class History:
             client: An SDK client that counts what was not sent yet, in one free call. Default: it is estimated.
             model: Whose tokens to count; default the model that replied last.
         """
-        path = self._path()
-        chosen = sizes.model_of(path)
         now = None
         if client is not None:
-            request = self.fork().request()
-            now = client.messages.count_tokens(model=model or chosen.id, **request).input_tokens
-        guesses = [size for size, _ in self._guesses(chosen)]
-        fixed = sizes.fixed_tokens(self._system, self._tools, chosen)
-        return sizes.frame(path, guesses, self._cuts, fixed=fixed, measured_now=now)
+            chosen = model or sizes.model_of(self._tree.path()).id
+            now = client.messages.count_tokens(model=chosen, **self.fork().request()).input_tokens
+        return self._sizes.frame(self._tree, now)
 
     def what_if(self, policies: Sequence[Trim | None], *, model: str | None = None) -> "pd.DataFrame":
         """Give what this conversation would have cost under each trim policy, with and without caching.
@@ -522,7 +440,7 @@ class History:
         """
         from .whatif import replay
 
-        return replay(self, policies, model=model)
+        return replay(self._tree, self._sizes, policies, model=model)
 
     # Keeping it -------------------------------------------------------------------------------------------------
 
@@ -534,7 +452,7 @@ class History:
 
     def autosave(self, path: "str | Path | None") -> None:
         """Write the conversation to a file now, and each further message as it comes; None stops that."""
-        self._file = None if path is None else self.save(path)
+        self._tree.file = None if path is None else self.save(path)
 
     @classmethod
     def load(cls, path: "str | Path") -> "History":
@@ -580,13 +498,13 @@ class History:
         """Give the conversation as Markdown. Its words are the model's: read it as text, or render it safely."""
         from .export import markdown
 
-        return markdown(self._path(), self._system)
+        return markdown(self._tree.path(), self._system)
 
     def to_script(self, *, model: str | None = None, max_tokens: int = 4096) -> str:
         """Give a Python program that asks the last question again with the plain SDK."""
         from .export import script
 
-        path = self._path()
+        path = self._tree.path()
         at = next((place for place in range(len(path) - 1, -1, -1) if path[place].role == "user"), None)
         if at is None:
             raise HistoryError("the conversation is empty. Call history.user(...) first.")
@@ -595,14 +513,7 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything that is stored, all branches included, as JSON-ready data."""
-        return {
-            "system": copied(self._system),
-            "tools": copied(self._tools),
-            "head": self._head,
-            "pins": sorted(self._pins),
-            "cuts": [_cut_dict(cut) for cut in self._cuts],
-            "entries": [entry.to_dict() for entry in self._entries],
-        }
+        return {"system": copied(self._system), "tools": copied(self._tools), **self._tree.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "History":
@@ -612,16 +523,7 @@ class History:
             HistoryError: An entry is malformed, or builds on one that is missing.
         """
         history = cls(system=data.get("system"), tools=data.get("tools"))
-        try:
-            history._cuts = [_cut_of(cut) for cut in data.get("cuts") or ()]
-        except (TypeError, ValueError) as error:
-            raise HistoryError(f"a stored cut is malformed: {error}.") from None
-        for number, fields in enumerate(data.get("entries") or ()):
-            history._entries.append(_entry(number, fields, len(history._cuts)))
-        head, last = data.get("head"), len(history._entries) - 1
-        within = isinstance(head, int) and 0 <= head <= last
-        history._go(head if head is None or within else (last if last >= 0 else None))
-        history._pins = {pin for pin in data.get("pins") or () if isinstance(pin, int) and 0 <= pin <= last}
+        history._tree = Tree.from_dict(data)
         return history
 
     # Looking at it ----------------------------------------------------------------------------------------------
@@ -629,13 +531,14 @@ class History:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Everything stored on this branch, as copies: also what is not sent."""
-        return [{"role": entry.role, "content": copied(entry.content)} for entry in self._path()]
+        return [{"role": entry.role, "content": copied(entry.content)} for entry in self._tree.path()]
 
     @property
     def entries(self) -> list[Entry]:
         """The stored messages of this branch with their stop reason, model and usage, as copies."""
         return [
-            replace(entry, content=copied(entry.content), usage=copied(entry.usage)) for entry in self._path()
+            replace(entry, content=copied(entry.content), usage=copied(entry.usage))
+            for entry in self._tree.path()
         ]
 
     @property
@@ -650,7 +553,7 @@ class History:
         return found
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._tree.numbers)
 
     def __bool__(self) -> bool:
         return True
@@ -668,96 +571,47 @@ class History:
     def _repr_html_(self) -> str:
         from .table import table
 
-        path = self._path()
-        cut = self._cuts[self._asked[1]] if self._asked and self._asked[1] is not None else self._cut_before()
-        pinned = {place for place, number in enumerate(self._numbers) if number in self._pins}
-        guesses = [size for size, _ in self._guesses(sizes.model_of(path))]
-        others = len(comparing.leaves(self._entries, self._head)) - (self._head is not None)
+        path = self._tree.path()
+        cut = (
+            self._tree.cuts[self._asked[1]]
+            if self._asked and self._asked[1] is not None
+            else self._tree.cut_before()
+        )
+        pinned = {place for place, number in enumerate(self._tree.numbers) if number in self._tree.pins}
+        guesses = [size for size, _ in self._sizes.guesses(self._tree, sizes.model_of(path))]
+        others = len(comparing.leaves(self._tree.entries, self._tree.head)) - (self._tree.head is not None)
         return table(path, guesses, cut, pinned, others=others)
 
     # Inside -----------------------------------------------------------------------------------------------------
 
-    @property
-    def _head(self) -> int | None:
-        return self._numbers[-1] if self._numbers else None
-
-    def _append(self, entry: Entry, *, cell: bool = True) -> int:
-        origin = cells.running() if cell else (entry.cell, entry.run)
-        entry = replace(
-            entry, parent=self._head, at=entry.at or round(time.time(), 3), cell=origin[0], run=origin[1]
-        )
-        self._entries.append(entry)
-        self._numbers.append(len(self._entries) - 1)
-        self._save_more(entry)
-        return len(self._numbers) - 1
-
-    def _go(self, head: int | None) -> None:
-        """Make ``head`` the last message of the current branch."""
-        if head == self._head:
-            return
-        while self._numbers and self._numbers[-1] != head:
-            self._numbers.pop()
-        if not self._numbers and head is not None:
-            self._numbers = self._line(head)
-        self._save_more({"head": head})
-
-    def _line(self, head: int) -> list[int]:
-        """Numbers of the entries from the first to ``head``."""
-        numbers: list[int] = []
-        number: int | None = head
-        while number is not None:
-            numbers.append(number)
-            number = self._entries[number].parent
-        return numbers[::-1]
+    def _add(self, entry: Entry) -> int:
+        cell, run = cells.running()
+        return self._tree.append(replace(entry, cell=cell, run=run))
 
     @contextmanager
     def _rerunning(self) -> Iterator[None]:
         """Where a cell runs again, go back to before what it added; on an error nothing has changed."""
         cell, run = cells.running()
-        old, old_ran, later = self._head, self._ran, 0
+        old, old_ran, later = self._tree.head, self._ran, 0
         again = cell is not None and self._rerun == "replace" and self._ran != (cell, run)
         self._ran = (cell, run)
         mine = (place for place in range(len(self) if again else 0) if self._is_of(place, cell, run))
         first = next(mine, None)
         if first is not None:
             later = sum(1 for place in range(first, len(self)) if not self._is_of(place, cell, run))
-            self._go(self._entries[self._numbers[first]].parent)
+            self._tree.go(self._tree.entries[self._tree.numbers[first]].parent)
         try:
             yield
         except BaseException:
             self._ran = old_ran
-            self._go(old)
+            self._tree.go(old)
             raise
         if first is not None and old is not None:
             cells.say(old, later)
 
     def _is_of(self, place: int, cell: str | None, run: str | None) -> bool:
-        entry = self._entries[self._numbers[place]]
+        entry = self._tree.entries[self._tree.numbers[place]]
         return entry.cell == cell and entry.run != run
-
-    def _save_more(self, news: Entry | Json) -> None:
-        if self._file is None:
-            return
-        from .transcript import add
-
-        try:
-            add(self._file, news)
-        except OSError as error:
-            warnings.warn(
-                f"{self._file} is no longer saved to: {error.strerror}. history.autosave(path) starts again.",
-                stacklevel=3,
-            )
-            self._file = None
-
-    def _last(self) -> Entry | None:
-        return self._entries[self._numbers[-1]] if self._numbers else None
-
-    def _path(self) -> list[Entry]:
-        return [self._entries[number] for number in self._numbers]
-
-    def _place(self, number: int) -> int:
-        """The place of an entry on the current branch; numbers ascend along a branch."""
-        return bisect_left(self._numbers, number)
 
 
 _prompt = content.prompt
@@ -769,43 +623,6 @@ def _system(given: Any) -> Any:
         if isinstance(given, str)
         else content.prompt(given, "system")
     )
-
-
-def _entry(number: int, fields: Any, cuts: int) -> Entry:
-    """A stored entry, checked."""
-    try:
-        entry = Entry(**copied(dict(fields)))
-    except (TypeError, ValueError) as error:
-        raise HistoryError(f"stored message {number} is malformed: {error}.") from None
-    if entry.role not in ("user", "assistant"):
-        raise HistoryError(
-            f"stored message {number} has the role {entry.role!r}; it is 'user' or 'assistant'."
-        )
-    blocks = entry.content
-    if not isinstance(blocks, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("type"), str) for one in blocks
-    ):
-        raise HistoryError(f"stored message {number} is malformed: its content is no list of blocks.")
-    if not blocks and entry.role == "user":
-        raise HistoryError(f"stored message {number} is malformed: a user's message is never empty.")
-    if entry.parent is not None and not (isinstance(entry.parent, int) and 0 <= entry.parent < number):
-        raise HistoryError(f"stored message {number} builds on message {entry.parent}, which is missing.")
-    if entry.cut is not None and not ELSEWHERE <= entry.cut < cuts:
-        raise HistoryError(f"stored message {number} names cut {entry.cut}, which is missing.")
-    return entry
-
-
-def _cut_dict(cut: Cut) -> Json:
-    return {
-        "left_out": [list(pair) for pair in cut.left_out],
-        "cleared": list(cut.cleared),
-        "thinking_from": cut.thinking_from,
-    }
-
-
-def _cut_of(data: Mapping[str, Any]) -> Cut:
-    pairs = tuple((int(first), int(end)) for first, end in data["left_out"])
-    return Cut(pairs, tuple(int(place) for place in data["cleared"]), int(data["thinking_from"]))
 
 
 def _named(waiting: Mapping[str, str]) -> str:

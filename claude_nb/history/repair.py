@@ -78,7 +78,7 @@ def repair(messages: Any, *, system: Content | None = None, tools: Iterable[Any]
         mender.note(0, "is a second system prompt", "left out")
     history = History(system=system, tools=tools)
     for entry in mender.entries:
-        history._append(entry, cell=False)  # noqa: SLF001 - what was mended is valid as it is
+        history._tree.append(entry)  # noqa: SLF001 - what was mended is valid as it is
     return Repair(history, sorted(mender.changes, key=lambda change: -1 if change.at is None else change.at))
 
 

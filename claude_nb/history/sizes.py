@@ -1,6 +1,7 @@
 """How many tokens each message is: an estimate by a fixed rule, put right by the prompts the server measured."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from claude_nb.trim import Cut, Item, Talk
 
 from .content import Json
 from .entry import THINKING, Entry
+from .tree import Tree
 from .view import CLEARED
 
 if TYPE_CHECKING:
@@ -17,20 +19,75 @@ if TYPE_CHECKING:
 _FIVE_MINUTES, _HOUR = 300.0, 3600.0
 _THOUGHT = 200
 """Tokens of a thinking block whose text the server does not show."""
+_LEAST, _MOST = 0.5, 2.0
+"""How far an estimate can be from what was measured; beyond, something else was measured."""
 
 
 class Sizes:
-    """Estimates of the messages of one history, each made once."""
+    """The sizes of the messages of one history, each estimated once.
 
-    def __init__(self) -> None:
+    Args:
+        system: The system prompt.
+        tools: The tool definitions.
+    """
+
+    def __init__(self, system: Any, tools: Sequence[Json]) -> None:
+        self._system, self._tools = system, tools
         self._known: dict[tuple[int, int], tuple[int, int]] = {}
 
-    def of(self, number: int, entry: Entry, model: Model) -> tuple[int, int]:
-        """Tokens of an entry as it is sent, and with its tool results cleared."""
+    def guesses(self, tree: Tree, model: Model) -> list[tuple[int, int]]:
+        """Estimated tokens of each message as it is sent, and with its tool results cleared."""
+        return [self._guess(number, tree.entries[number], model) for number in tree.numbers]
+
+    def _guess(self, number: int, entry: Entry, model: Model) -> tuple[int, int]:
         key = (number, model.tokenizer)
         if key not in self._known:
             self._known[key] = _estimate(entry, model)
         return self._known[key]
+
+    def fixed(self, model: Model) -> int:
+        """Estimated tokens of system prompt and tools."""
+        from claude_nb.sandbox import tokens
+
+        size = sum(tokens.count_text(json.dumps(tool), model) for tool in self._tools)
+        size += tokens.tools_overhead(model) if self._tools else 0
+        blocks = [{"type": "text", "text": self._system}] if isinstance(self._system, str) else self._system
+        return size + tokens.PROMPT_OVERHEAD + sum(tokens.count_block(block, model) for block in blocks or ())
+
+    def talk(self, tree: Tree) -> Talk:
+        """The current branch as trim policies see it: estimates, put right by the last prompt that was measured."""
+        path = tree.path()
+        model = model_of(path)
+        guesses, fixed = self.guesses(tree, model), self.fixed(model)
+        scale = _scale(path, guesses, fixed)
+        items = [
+            Item(
+                round(size * scale),
+                round(small * scale),
+                entry.is_prompt,
+                entry.is_results,
+                number in tree.pins,
+            )
+            for entry, (size, small), number in zip(path, guesses, tree.numbers, strict=True)
+        ]
+        last = next((entry for entry in reversed(path) if entry.role == "assistant"), None)
+        usage = (last.usage or {}) if last else {}
+        cached = bool(usage.get("cache_read_input_tokens") or usage.get("cache_creation_input_tokens"))
+        hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens")
+        idle = time.time() - last.at if last and last.at else 0.0
+        return Talk(
+            items,
+            round(fixed * scale),
+            cold=idle > (_HOUR if hour else _FIVE_MINUTES),
+            cached=cached or not usage,
+        )
+
+    def frame(self, tree: Tree, measured_now: int | None) -> "pd.DataFrame":
+        """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``text``; see ``History.tokens``."""
+        path = tree.path()
+        model = model_of(path)
+        guesses = [size for size, _ in self.guesses(tree, model)]
+        return _frame(path, guesses, tree.cuts, fixed=self.fixed(model), measured_now=measured_now)
 
 
 def model_of(path: Sequence[Entry]) -> Model:
@@ -41,37 +98,14 @@ def model_of(path: Sequence[Entry]) -> Model:
     return found
 
 
-def talk(
-    path: Sequence[Entry],
-    sizes: Sequence[tuple[int, int]],
-    pinned: Sequence[bool],
-    *,
-    fixed: int,
-    now: float,
-    scale: float,
-) -> Talk:
-    """A branch as trim policies see it."""
-    items = [
-        Item(round(size[0] * scale), round(size[1] * scale), entry.is_prompt, entry.is_results, pin)
-        for entry, size, pin in zip(path, sizes, pinned, strict=True)
-    ]
-    last = next((entry for entry in reversed(path) if entry.role == "assistant"), None)
-    usage = (last.usage or {}) if last else {}
-    cached = bool(usage.get("cache_read_input_tokens") or usage.get("cache_creation_input_tokens"))
-    hour = bool((usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"))
-    known = last is not None and last.at is not None
-    cold = bool(known and last and last.at and now - last.at > (_HOUR if hour else _FIVE_MINUTES))
-    return Talk(items, round(fixed * scale), cold=cold, cached=cached or not usage)
-
-
-def fixed_tokens(system: Any, tools: Sequence[Json], model: Model) -> int:
-    """Tokens of system prompt and tools; an estimate."""
-    from claude_nb.sandbox import tokens
-
-    size = sum(tokens.count_text(json.dumps(tool), model) for tool in tools)
-    size += tokens.tools_overhead(model) if tools else 0
-    blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system or []
-    return size + tokens.PROMPT_OVERHEAD + sum(tokens.count_block(block, model) for block in blocks)
+def _scale(path: Sequence[Entry], guesses: Sequence[tuple[int, int]], fixed: int) -> float:
+    """How much larger the last measured prompt of the whole conversation was than its estimate."""
+    for place in range(len(path) - 1, -1, -1):
+        measured = path[place].prompt_tokens
+        if measured and path[place].cut is None:
+            guess = fixed + sum(size for size, _ in guesses[:place])
+            return max(_LEAST, min(_MOST, measured / guess)) if guess else 1.0
+    return 1.0
 
 
 def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
@@ -89,7 +123,7 @@ def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
     return (whole, cleared) if entry.sendable else (0, 0)
 
 
-def frame(
+def _frame(
     path: Sequence[Entry],
     estimates: Sequence[int],
     cuts: Sequence[Cut],
@@ -97,7 +131,6 @@ def frame(
     fixed: int,
     measured_now: int | None,
 ) -> "pd.DataFrame":
-    """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``first_words``; see ``History.tokens``."""
     import pandas as pd
 
     from .branches import words

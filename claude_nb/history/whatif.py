@@ -18,32 +18,33 @@ from claude_nb.trim import WHOLE, Cut, Talk, Trim
 from . import sizes, view
 from .content import Json
 from .entry import Entry
+from .tree import Tree
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .history import History
 
 _PAUSE = 60.0
 """Seconds between requests whose time is not known."""
 _COLD = 300.0
 
 
-def replay(history: "History", policies: Sequence[Trim | None], *, model: str | None) -> "pd.DataFrame":
+def replay(
+    tree: Tree, known: sizes.Sizes, policies: Sequence[Trim | None], *, model: str | None
+) -> "pd.DataFrame":
     """A row a policy and kind of caching; see ``History.what_if``."""
     import pandas as pd
 
-    path = history.entries
+    path = tree.path()
     chosen = find(model) if model else sizes.model_of(path)
     if chosen is None:
         raise ModelError(f"nothing is known of the model {model!r}. Give one of claude_nb.models.known().")
-    counted = history.tokens()
+    counted = known.frame(tree, None)
     tokens = [int(size) for size in counted.loc[counted["at"].notna(), "tokens"]]
     fixed = int(counted["tokens"].iloc[0])
-    guesses = [size for size, _ in history._guesses(chosen)]  # noqa: SLF001 - one house
     cleared = [
         round(small * size / guess) if guess else 0
-        for size, guess, (_, small) in zip(tokens, guesses, history._guesses(chosen), strict=True)  # noqa: SLF001
+        for size, (guess, small) in zip(tokens, known.guesses(tree, chosen), strict=True)
     ]
     rows = [
         _row(_Replay(path, tokens, cleared, fixed, chosen), policy, caching=caching)
