@@ -8,13 +8,14 @@ from uuid import uuid4
 
 from .client import connect, connect_async
 from .errors import HistoryError, ModelError, PromptError
+from .frames import frame_of
 from .history import Content, History
-from .ledger import label, price_usage
+from .ledger import label
 from .loop import Loop, OnTruncation
 from .models import MODEL, find
 from .results import show_results
 from .servers import advise, checked
-from .shape import Shape
+from .shape import wanted_of
 from .steps import Ask, Limits, Run, drive, drive_async
 from .stream import Reading, awaiting, read, read_async
 from .tools import Confirm, Toolbox
@@ -177,7 +178,7 @@ class Chat:
             >>> chat.extract("Ada Lovelace was born in 1815.", Person)
             Person(name='Ada Lovelace', born=1815)
         """
-        wanted = _wanted(shape, on_truncation, options)
+        wanted = wanted_of(shape, on_truncation, options)
         policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
         settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
         return wanted.read(self.send(prompt, **settings, **options))
@@ -193,17 +194,14 @@ class Chat:
         **options: Any,
     ) -> Any:
         """Do the same as :meth:`extract` with an async client."""
-        wanted = _wanted(shape, on_truncation, options)
+        wanted = wanted_of(shape, on_truncation, options)
         policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
         settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
         return wanted.read(await self.asend(prompt, **settings, **options))
 
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""
-        import pandas as pd
-
-        replies = [entry for entry in self.history.entries if entry.role == "assistant"]
-        return pd.DataFrame([_row(turn, entry) for turn, entry in enumerate(replies, 1)])
+        return frame_of(self.history)
 
     def __repr__(self) -> str:
         return f"Chat({self.model}, {self.history!r})"
@@ -247,7 +245,8 @@ class Chat:
         with label(conversation=self._label):
             if isinstance(step, Run):
                 self._tools.run(step, confirm=self.confirm)
-                self._shown(step)
+                if self.display:
+                    show_results(step)
                 return None
             try:
                 with (
@@ -264,7 +263,8 @@ class Chat:
         with label(conversation=self._label):
             if isinstance(step, Run):
                 await self._tools.arun(step, confirm=self.confirm)
-                self._shown(step)
+                if self.display:
+                    show_results(step)
                 return None
             try:
                 with awaiting(display=self.display) as screen:
@@ -279,25 +279,10 @@ class Chat:
         """Where a request goes: with ``betas``, to the SDK's beta namespace."""
         return self._client.beta.messages if "betas" in ask.request else self._client.messages
 
-    def _shown(self, run: Run) -> None:
-        if self.display:
-            show_results(run)
-
 
 def _same(tools: Toolbox, history: History) -> bool:
     """Whether a history's tools are these; a chat may also give none."""
     return not tools.definitions or tools.definitions == history.tools
-
-
-def _wanted(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:
-    """The type to extract, put into the request's options."""
-    if on_truncation not in ("raise", "retry"):
-        raise PromptError(
-            f"on_truncation is {on_truncation!r}; half an object is none, so use 'raise' or 'retry'."
-        )
-    wanted = Shape(shape)
-    options["output_config"] = {**(options.get("output_config") or {}), **wanted.output_config}
-    return wanted
 
 
 def _usable(model: object) -> str:
@@ -310,22 +295,3 @@ def _usable(model: object) -> str:
             f"{model} was retired{when} and is no longer answered. Use a current model, such as {MODEL!r}."
         )
     return model
-
-
-def _row(turn: int, entry: Any) -> dict[str, Any]:
-    usage = entry.usage or {}
-    split = usage.get("cache_creation") or {}
-    return {
-        "turn": turn,
-        "model": entry.model,
-        "stop_reason": entry.stop_reason,
-        "simulated": entry.simulated,
-        "input_tokens": usage.get("input_tokens"),
-        "ephemeral_5m_input_tokens": split.get(
-            "ephemeral_5m_input_tokens", usage.get("cache_creation_input_tokens")
-        ),
-        "ephemeral_1h_input_tokens": split.get("ephemeral_1h_input_tokens"),
-        "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
-        "output_tokens": None if entry.interrupted else usage.get("output_tokens"),
-        "cost_usd": None if entry.interrupted or not usage else price_usage(entry.model, usage),
-    }

@@ -253,7 +253,15 @@ class Loop:
         finally:
             self.history.results([run.results.get(call.id) or _failed(call.id, missing) for call in calls])
         self._pieces = []
+        self._release_choice()
         self._go_on(message)  # the tools took time
+
+    def _release_choice(self) -> None:
+        """A tool that must be called is called once; forced again after each result the loop would never end."""
+        choice = self.request.get("tool_choice") or {}
+        if choice.get("type") in ("any", "tool"):
+            kept = {name: value for name, value in choice.items() if name not in ("type", "name")}
+            self.request["tool_choice"] = {"type": "auto", **kept}
 
     def _left(self) -> float | None:
         if self.limits.seconds is None:

@@ -118,6 +118,17 @@ class Shape:
         return f"the reply does not fit {self.name}: {'; '.join(wrong)}{more}. It is in error.message."
 
 
+def wanted_of(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:
+    """Give the type to extract, and put it into the options of the request."""
+    if on_truncation not in ("raise", "retry"):
+        raise PromptError(
+            f"on_truncation is {on_truncation!r}; half an object is none, so use 'raise' or 'retry'."
+        )
+    wanted = Shape(shape)
+    options["output_config"] = {**(options.get("output_config") or {}), **wanted.output_config}
+    return wanted
+
+
 def _answer(message: Any) -> str:
     """The text of a complete answer."""
     outcome = outcome_of(message)

@@ -187,6 +187,15 @@ class TestTheLoop:
         assert "Not finished after" in late["text"]
         assert ready == {"text": "3", "error": False}
 
+    @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "add"}])
+    def test_a_forced_tool_is_forced_once(self, choice):
+        sandbox = Sandbox()
+        chat = Chat(connect(sandbox=sandbox, quiet=True), tools=[add], display=False)
+        choice = {**choice, "disable_parallel_tool_use": True}
+        assert chat.send("17 + 4", tool_choice=choice).stop_reason == "end_turn"
+        released = {"type": "auto", "disable_parallel_tool_use": True}
+        assert [body["tool_choice"] for body in sandbox.requests] == [choice, released]
+
     def test_a_truncated_call_is_never_run(self):
         ran = []
 
@@ -460,6 +469,21 @@ class TestWhatIsShown:
         assert "[Tool result: dump]" in said
         assert "more lines)" in said
         assert "\x1b" not in said.split("[Tool result: dump]")[1].split("more lines")[0]
+
+    def test_a_notebook_shows_results_without_running_them(self, monkeypatch):
+        def dump() -> str:
+            """Dump."""
+            return "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+        shown = []
+        monkeypatch.setattr("claude_nb.results.in_notebook", lambda: True)
+        monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+        chat, _ = chat_of([call("dump")], tools=[dump])
+        chat.display = True
+        chat.send("go")
+        assert "&lt;script&gt;" in shown[0]["text/html"]
+        assert "<img" not in shown[0]["text/html"]
+        assert set(shown[0]) == {"text/html", "text/plain"}
 
     def test_an_error_is_shown_as_one(self, capsys):
         chat, _ = chat_of([call("nothing")], tools=[add])
