@@ -11,7 +11,7 @@ from replay import Replay
 from test_stream import END, OPEN, START, WHOLE, delta, done, event
 
 from claude_nb import MODEL, Chat, History, Ledger, Sandbox, connect, connect_async
-from claude_nb.errors import HistoryError, ModelError, PromptError
+from claude_nb.errors import ClaudeNbError, HistoryError, ModelError, PromptError
 from claude_nb.join import anchor, joined, seam
 from claude_nb.sandbox import faults
 from claude_nb.steps import IncompleteReply, LimitReached
@@ -75,6 +75,13 @@ def test_the_async_client_does_the_same(run):
         return words(await chat.asend("What is my name?"))
 
     assert "Ada" in run(go())
+
+
+def test_a_client_of_the_other_kind_is_one_clear_error(run):
+    with pytest.raises(ClaudeNbError, match="use await chat.asend"):
+        Chat(connect_async(mode="sandbox", quiet=True)).send("hi")
+    with pytest.raises(ClaudeNbError, match=r"use chat.send"):
+        run(sandbox_chat().asend("hi"))
 
 
 def test_every_request_carries_system_model_ceiling_and_options():
