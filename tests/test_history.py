@@ -289,7 +289,20 @@ class TestSaving:
         with pytest.raises(HistoryError, match=r"talk\.jsonl"):
             History.load(path)
 
-    @pytest.mark.parametrize("entry", [{"role": "user"}, {"role": "user", "content": [], "parent": 7}])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {"role": "user"},
+            {"role": "user", "content": []},
+            {"role": "human", "content": [text("x")]},
+            {"role": "user", "content": ["x"]},
+            {"role": "user", "content": [text("x")], "parent": 7},
+            {"role": "user", "content": [text("x")], "colour": "red"},
+            {"role": "user", "content": [text("x")], "cut": 3},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]},
+            {"role": "assistant", "content": [text("x")]},
+        ],
+    )
     def test_a_malformed_entry_is_named(self, entry):
         with pytest.raises(HistoryError, match="stored message 0"):
             History.from_dict({"entries": [entry]})

@@ -186,6 +186,10 @@ class Conversations(RuleBasedStateMachine):
     def undo(self):
         self.try_to(self.history.undo)
 
+    @rule()
+    def retract(self):
+        self.try_to(self.history.retract)
+
     @rule(at=st.integers(-6, 20), content=PROMPTS)
     def edit(self, at, content):
         self.try_to(self.history.edit, at, content)

@@ -161,6 +161,16 @@ class TestBranches:
             talk("one").pin(3)
 
 
+class TestRetract:
+    def test_the_last_reply_can_be_asked_for_again(self):
+        history = talk("one", message(text("1")))
+        history.retract()
+        assert sent(history) == [("user", ["one"])]
+        assert len(history.branches()) == 2
+        with pytest.raises(HistoryError, match="no reply to take back"):
+            history.retract()
+
+
 class TestAutosave:
     def test_each_message_is_in_the_file_as_it_comes(self, tmp_path):
         history, path = talk("one", message(text("1"))), tmp_path / "talk.jsonl"

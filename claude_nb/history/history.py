@@ -27,7 +27,7 @@ from . import branches as comparing
 from . import cells, content, sizes, unfinished, view
 from .branches import Branch, Diff, Found
 from .content import Content, Json, Role, copied
-from .entry import Entry
+from .entry import ELSEWHERE, Entry
 from .tree import Tree
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class History:
         self._tools = [content.tool(tool) for tool in tools or ()]
         content.check_marks(self._system, self._tools)
         self._rerun = rerun
-        self._trim = trimming.policies(trim)
+        self.trim = trim
         self._tree = Tree()
         self._asked: tuple[int | None, int | None] | None = None  # head and cut of the last request
         self._ran: tuple[str | None, str | None] = (None, None)
@@ -145,7 +145,9 @@ class History:
                     f"this cannot be a reply while tool calls wait for their results: {_named(waiting)}. "
                     "Call history.results({id: result}) first."
                 )
-            cut = self._asked[1] if self._asked and self._asked[0] == self._tree.head else None
+            cut = ELSEWHERE if self._tree.cuts else None  # not asked for here: perhaps under one of the cuts
+            if self._asked and self._asked[0] == self._tree.head:
+                cut = self._asked[1]
             return self._add(Entry("assistant", blocks, **told, simulated=simulated, cut=cut))
 
     def results(self, results: Mapping[str, Content] | Sequence[Mapping[str, Any]]) -> int:
@@ -196,7 +198,7 @@ class History:
         Raises:
             HistoryError: There is nothing to answer yet; the message says what is missing.
         """
-        policies = self._trim if trim is None else trimming.policies(trim)
+        policies = self.trim if trim is None else trimming.policies(trim)
         self._check_ready()
         self._summarize(policies)
         cut = self._cut(policies)
@@ -204,6 +206,15 @@ class History:
         self._asked = (self._tree.head, self._tree.number_of(cut))
         parts = {"system": copied(self._system), "tools": copied(self._tools), "messages": messages}
         return {name: part for name, part in parts.items() if part} | trimming.server_side(policies)
+
+    @property
+    def trim(self) -> tuple[trimming.Policy, ...]:
+        """The trim policies of every request that names none of its own; can be set."""
+        return self._trim
+
+    @trim.setter
+    def trim(self, trim: Trim | None) -> None:
+        self._trim = trimming.policies(trim)
 
     def _check_ready(self) -> None:
         if waiting := self.waiting():
@@ -309,6 +320,17 @@ class History:
                 return entry.text
         raise HistoryError("there is no prompt to take back: the conversation is empty.")
 
+    def retract(self) -> None:
+        """Take back the last reply, so that the same can be asked again. Its branch is kept.
+
+        Raises:
+            HistoryError: The conversation does not end with a reply.
+        """
+        last = self._tree.last
+        if last is None or last.role == "user":
+            raise HistoryError("there is no reply to take back: the conversation does not end with one.")
+        self._tree.go(last.parent)
+
     def edit(self, at: int, content: Content) -> int:
         """Say the prompt at place ``at`` differently and go on from there. The old branch is kept.
 
@@ -341,7 +363,7 @@ class History:
         path = self._tree.path()
         if at is not None and not -len(path) <= at <= len(path):
             raise HistoryError(f"cannot fork at {at}: the conversation has {len(path)} messages.")
-        other = History(system=self._system, tools=self._tools, rerun=self._rerun, trim=self._trim)
+        other = History(system=self._system, tools=self._tools, rerun=self._rerun, trim=self.trim)
         other._tree.cuts = list(self._tree.cuts)
         for number, entry in zip(self._tree.numbers, path[:at], strict=False):
             place = other._tree.append(entry)
@@ -572,11 +594,10 @@ class History:
         from .table import table
 
         path = self._tree.path()
-        cut = (
-            self._tree.cuts[self._asked[1]]
-            if self._asked and self._asked[1] is not None
-            else self._tree.cut_before()
-        )
+        asked = self._asked if self._asked and self._asked[0] == self._tree.head else None
+        cut = self._tree.cut_before()
+        if asked:
+            cut = WHOLE if asked[1] is None else self._tree.cuts[asked[1]]
         pinned = {place for place, number in enumerate(self._tree.numbers) if number in self._tree.pins}
         guesses = [size for size, _ in self._sizes.guesses(self._tree, sizes.model_of(path))]
         others = len(comparing.leaves(self._tree.entries, self._tree.head)) - (self._tree.head is not None)

@@ -129,8 +129,14 @@ class Tree:
             tree.cuts = [Cut.from_dict(cut) for cut in data.get("cuts") or ()]
         except (KeyError, TypeError, ValueError) as error:
             raise HistoryError(f"a stored cut is malformed: {error!r}.") from None
+        waiting: list[dict[str, bool]] = []
         for number, fields in enumerate(data.get("entries") or ()):
-            tree.entries.append(_entry(number, fields, len(tree.cuts)))
+            entry = _entry(number, fields, len(tree.cuts))
+            parent = None if entry.parent is None else tree.entries[entry.parent]
+            waiting.append(
+                _pairs(number, entry, parent, {} if entry.parent is None else waiting[entry.parent])
+            )
+            tree.entries.append(entry)
         head, last = data.get("head"), len(tree.entries) - 1
         within = isinstance(head, int) and 0 <= head <= last
         tree.go(head if head is None or within else (last if last >= 0 else None))
@@ -175,3 +181,27 @@ def _entry(number: int, fields: Any, cuts: int) -> Entry:
     if entry.cut is not None and not ELSEWHERE <= entry.cut < cuts:
         raise HistoryError(f"stored message {number} names cut {entry.cut}, which is missing.")
     return entry
+
+
+def _pairs(number: int, entry: Entry, parent: Entry | None, waiting: dict[str, bool]) -> dict[str, bool]:
+    """The tool calls that wait after an entry, given those that wait before it.
+
+    Raises:
+        HistoryError: It answers a call that does not wait, or leaves one without its result.
+    """
+    if entry.role == "assistant":
+        if parent is None:
+            raise HistoryError(f"stored message {number} is a reply to nothing.")
+        calls = {block["id"]: True for block in entry.sendable if block["type"] == "tool_use"}
+        if waiting and parent.role == "user":
+            raise HistoryError(f"stored message {number} comes before the results of {', '.join(waiting)}.")
+        return waiting | calls
+    answered = [block.get("tool_use_id") for block in entry.content if block["type"] == "tool_result"]
+    if wrong := [key for key in answered if key not in waiting]:
+        raise HistoryError(
+            f"stored message {number} has a result for {wrong[0]!r}, which no open call has as id."
+        )
+    left = {key: True for key in waiting if key not in answered}
+    if left and len(answered) < len(entry.content):
+        raise HistoryError(f"stored message {number} comes before the results of {', '.join(left)}.")
+    return left
