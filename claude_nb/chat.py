@@ -154,25 +154,14 @@ class Chat:
         with self._alone():
             return await drive_async(steps, self._do_async)
 
-    def extract(
-        self,
-        prompt: Content,
-        shape: Any,
-        *,
-        max_tokens: int | None = None,
-        on_truncation: OnTruncation = "raise",
-        fallback: str | None = None,
-        **options: Any,
-    ) -> Any:
+    def extract(self, prompt: Content, shape: Any, *, on_truncation: str = "raise", **options: Any) -> Any:
         """Send a message and give the reply as a value of the type ``shape``, checked.
 
         Args:
             prompt: Text or content blocks.
             shape: A pydantic model, dataclass, TypedDict, enum, or a list of these.
-            max_tokens: Ceiling of the reply in tokens.
             on_truncation: ``"raise"``, or ``"retry"`` to ask again with twice the ceiling.
-            fallback: A model to ask instead if this one refuses.
-            **options: Further arguments of ``client.messages.stream``.
+            **options: Further arguments of :meth:`send` (``max_tokens``, ``fallback``, …).
 
         Raises:
             PromptError: The type cannot be described to the API; nothing was sent.
@@ -187,25 +176,14 @@ class Chat:
             Person(name='Ada Lovelace', born=1815)
         """
         wanted = wanted_of(shape, on_truncation, options)
-        policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
-        settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
-        return wanted.read(self.send(prompt, **settings, **options))
+        return wanted.read(self.send(prompt, **options))
 
     async def aextract(
-        self,
-        prompt: Content,
-        shape: Any,
-        *,
-        max_tokens: int | None = None,
-        on_truncation: OnTruncation = "raise",
-        fallback: str | None = None,
-        **options: Any,
+        self, prompt: Content, shape: Any, *, on_truncation: str = "raise", **options: Any
     ) -> Any:
         """Do the same as :meth:`extract` with an async client."""
         wanted = wanted_of(shape, on_truncation, options)
-        policy = "retry" if on_truncation == "retry" else "warn"  # what is incomplete is said below
-        settings: dict[str, Any] = {"max_tokens": max_tokens, "on_truncation": policy, "fallback": fallback}
-        return wanted.read(await self.asend(prompt, **settings, **options))
+        return wanted.read(await self.asend(prompt, **options))
 
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""

@@ -119,13 +119,16 @@ class Shape:
 
 
 def wanted_of(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:
-    """Give the type to extract, and put it into the options of the request."""
+    """Give the type to extract, and put what it takes into the options of ``Chat.send``."""
     if on_truncation not in ("raise", "retry"):
         raise PromptError(
             f"on_truncation is {on_truncation!r}; half an object is none, so use 'raise' or 'retry'."
         )
     wanted = Shape(shape)
     options["output_config"] = {**(options.get("output_config") or {}), **wanted.output_config}
+    options["on_truncation"] = (
+        "retry" if on_truncation == "retry" else "warn"
+    )  # read() says what is incomplete
     return wanted
 
 
