@@ -5,7 +5,7 @@ import anthropic
 import httpx2
 import pytest
 from anthropic.types import Message
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from replay import Replay
 from test_stream import END, OPEN, START, WHOLE, delta, done, event
@@ -473,3 +473,59 @@ class TestOneAtATime:
             return await chat.asend("Go on.")
 
         assert run(go()).stop_reason == "end_turn"
+
+
+CALL = {"type": "tool_use", "name": "add", "input": {"a": 1}}
+FAILS = {"type": "tool_use", "name": "add", "input": {"a": "x"}}
+UNKNOWN = {"type": "tool_use", "name": "nobody", "input": {}}
+SEARCH = {"type": "server_tool_use", "name": "web_search", "input": {"query": "x"}}
+REPLIES = [
+    "Done.",
+    cut("Once upon a time there was"),
+    {"content": [], "stop_reason": "max_tokens"},
+    {"content": [], "stop_reason": "end_turn"},
+    {"content": [CALL], "stop_reason": "max_tokens"},
+    {"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"},
+    {"content": [], "stop_reason": "refusal"},
+    {"content": [{"type": "text", "text": "Wait."}, SEARCH], "stop_reason": "pause_turn"},
+    {"content": [{"type": "text", "text": "Full"}], "stop_reason": "model_context_window_exceeded"},
+    [CALL],
+    [{"type": "text", "text": "Let me add."}, CALL, FAILS, UNKNOWN],
+]
+FAULTS = [faults.truncated, faults.cut, faults.error_event, faults.malformed, faults.reset, faults.overloaded]
+SERVER_TOOL = {"type": "web_search_20250305", "name": "web_search"}
+
+
+class TestWhateverHappens:
+    @settings(max_examples=80, deadline=None)
+    @given(
+        replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=7),
+        struck=st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(1, 8)), max_size=2),
+        policies=st.lists(st.sampled_from(["warn", "continue", "retry", "raise"]), min_size=1, max_size=3),
+        fallback=st.sampled_from([None, "claude-opus-4-8"]),
+        turns=st.integers(1, 6),
+    )
+    def test_the_conversation_can_always_go_on(self, replies, struck, policies, fallback, turns):
+        """The API accepts every request, and after any ending the next message is answered."""
+
+        def add(a: int) -> int:
+            """Add."""
+            return a
+
+        script = iter(replies)
+        broken = [fault(at=at) for fault, at in struck]
+        sandbox = Sandbox(replies=lambda _: next(script, "Done."), faults=broken)
+        client = connect(sandbox=sandbox, quiet=True, max_retries=0, ledger=False)
+        chat = Chat(client, tools=[add, SERVER_TOOL], max_turns=turns, display=False)
+        for policy in policies:
+            try:
+                message = chat.send("go", on_truncation=policy, fallback=fallback)
+            except (anthropic.BadRequestError, HistoryError, PromptError):
+                raise
+            except (IncompleteReply, anthropic.APIError, httpx2.HTTPError, ValueError):
+                pass
+            else:
+                assert policy != "raise" or message.stop_reason == "end_turn"
+            assert not chat.history.waiting()
+        chat._client = connect(mode="sandbox", quiet=True, ledger=False)
+        assert chat.send("Still there?").stop_reason in ("end_turn", "tool_use")
