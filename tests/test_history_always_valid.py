@@ -243,3 +243,36 @@ TestConversations.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+class TestRareTurns:
+    """What random walks seldom reach."""
+
+    @pytest.fixture
+    def machine(self):
+        machine = Conversations()
+        machine.begin(CHECKING, None)
+        return machine
+
+    def test_a_tool_loop_whose_thinking_was_made_elsewhere_is_asked_for_again(self, machine):
+        machine.talk([("one", "text", None, None), ("sum", "calls", None, None)], None)
+        machine.answer_tools(late=False)
+        machine.ask("text", None, None)
+        machine.history.user("thanks")
+        machine.history.compact("We said hello.", 2)
+        machine.history = machine.history.fork(4)  # summary, prompt, call, one of the results
+        machine.history.skip_tools()
+        machine.what_can_be_sent_is_accepted()
+        assert [message["role"] for message in machine.history.request()["messages"]] == ["user"]
+        machine.ask("thinking", None, None)
+        machine.history.user("thanks")
+        machine.what_can_be_sent_is_accepted()
+
+    def test_while_the_server_runs_a_tool_there_is_no_room_for_words(self, machine):
+        machine.talk([("sum", "both tools", None, None)], None)
+        machine.answer_tools(late=False)
+        with pytest.raises(HistoryError, match="still running web_search"):
+            machine.history.user("and?")
+        machine.ask("text", None, None)
+        machine.history.user("and?")
+        machine.what_can_be_sent_is_accepted()

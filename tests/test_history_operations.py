@@ -361,6 +361,14 @@ class TestTokens:
         history.reply(message(text("x"), usage={"input_tokens": 60, "output_tokens": 5}))
         assert history.tokens()["role"].iloc[-1] == "residual"
 
+    def test_after_a_summary_only_differences_within_the_old_turns_are_known(self):
+        history = self.history()
+        history.user("more")
+        history.compact("They asked.", 2)
+        frame = history.tokens()
+        assert frame["role"].tolist()[:3] == ["system and tools", "user", "user"]
+        assert frame["estimated"].all()
+
     def test_counting_is_asked_for(self):
         sandbox = Sandbox()
         client = anthropic.Anthropic(

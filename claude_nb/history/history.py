@@ -244,6 +244,8 @@ class History:
             talk = self._sizes.talk(self._tree) if policies else None
             cut = trimming.apply(policies, talk, before) if talk else WHOLE
         cut = replace(cut, thinking_from=view.thinking_from(path, cut, self._tree.cuts))
+        while lost := view.lost_loop(path, cut):
+            cut = cut.without([lost])
         if policies:
             talk = self._sizes.talk(self._tree)
             change = view.first_difference(cut, before)
@@ -254,12 +256,9 @@ class History:
     def _summarize(self, policies: Sequence[trimming.Policy]) -> None:
         for policy in policies:
             if isinstance(policy, trimming.Summarize) and not unfinished.goes_on(self._tree):
-                from .summary import write
+                from .summary import summarize
 
-                old = policy.old(self._sizes.talk(self._tree))
-                text = write(policy, self._tree.path()[:old]) if old else None
-                if text:
-                    self.compact(text, old)
+                summarize(policy, self._tree, self._sizes.talk(self._tree))
 
     def compact(self, summary: str, upto: int) -> int:
         """Go on with a summary in place of the first ``upto`` messages, in a new branch. The old one is kept.
@@ -277,28 +276,9 @@ class History:
         Raises:
             HistoryError: The messages do not end where a turn ends.
         """
-        path, old = self._tree.path(), self._tree.head
-        if not 0 < upto <= len(path) or (upto < len(path) and not path[upto].is_prompt) or self.waiting():
-            starts = [place for place, entry in enumerate(path) if entry.is_prompt and place]
-            raise HistoryError(
-                f"a summary stands for whole turns. Turns begin at {starts}; give one as `upto`."
-            )
-        if unfinished.goes_on(self._tree):
-            raise HistoryError(
-                "a tool loop is open, and its thinking depends on what came before. Let it end first."
-            )
-        blocks = content.prompt(summary, "the summary")
-        kept = [*self._pinned_turns(upto), *self._tree.numbers[upto:]]
-        stands_for = self._tree.numbers[upto - 1]
-        self._tree.go(None)
-        self._tree.append(Entry("user", blocks, summary_of=stands_for))
-        self._tree.append_again(kept)
-        assert old is not None  # noqa: S101 - there is a message to summarise
-        return old
+        from .summary import compact
 
-    def _pinned_turns(self, upto: int) -> list[int]:
-        turns = [turn for turn in self._sizes.talk(self._tree).turns if turn.pinned and turn.end <= upto]
-        return [number for turn in turns for number in self._tree.numbers[turn.first : turn.end]]
+        return compact(self._tree, self._sizes.talk(self._tree).turns, summary, upto)
 
     # Going back -------------------------------------------------------------------------------------------------
 
@@ -612,27 +592,19 @@ class History:
     @contextmanager
     def _rerunning(self) -> Iterator[None]:
         """Where a cell runs again, go back to before what it added; on an error nothing has changed."""
-        cell, run = cells.running()
-        old, old_ran, later = self._tree.head, self._ran, 0
-        again = cell is not None and self._rerun == "replace" and self._ran != (cell, run)
-        self._ran = (cell, run)
-        mine = (place for place in range(len(self) if again else 0) if self._is_of(place, cell, run))
-        first = next(mine, None)
-        if first is not None:
-            later = sum(1 for place in range(first, len(self)) if not self._is_of(place, cell, run))
-            self._tree.go(self._tree.entries[self._tree.numbers[first]].parent)
+        before, ran = self._tree.head, self._ran
+        self._ran = cells.running()
+        replaced = None
+        if self._rerun == "replace" and self._ran != ran:
+            replaced = cells.replace(self._tree, *self._ran)
         try:
             yield
         except BaseException:
-            self._ran = old_ran
-            self._tree.go(old)
+            self._ran = ran
+            self._tree.go(before)
             raise
-        if first is not None and old is not None:
-            cells.say(old, later)
-
-    def _is_of(self, place: int, cell: str | None, run: str | None) -> bool:
-        entry = self._tree.entries[self._tree.numbers[place]]
-        return entry.cell == cell and entry.run != run
+        if replaced:
+            cells.say(replaced)
 
 
 _prompt = content.prompt

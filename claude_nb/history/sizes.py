@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.models import MODEL, Model, find
-from claude_nb.trim import Cut, Item, Talk
+from claude_nb.trim import Item, Talk
 
 from .content import Json
 from .entry import THINKING, Entry
@@ -87,7 +87,7 @@ class Sizes:
         path = tree.path()
         model = model_of(path)
         guesses = [size for size, _ in self.guesses(tree, model)]
-        return _frame(path, guesses, tree.cuts, fixed=self.fixed(model), measured_now=measured_now)
+        return _frame(path, guesses, fixed=self.fixed(model), measured_now=measured_now)
 
 
 def model_of(path: Sequence[Entry]) -> Model:
@@ -126,7 +126,6 @@ def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
 def _frame(
     path: Sequence[Entry],
     estimates: Sequence[int],
-    cuts: Sequence[Cut],
     *,
     fixed: int,
     measured_now: int | None,
@@ -140,7 +139,7 @@ def _frame(
         for place, (entry, size) in enumerate(zip(path, estimates, strict=True))
     ]
     head = {"at": None, "role": "system and tools", "tokens": fixed, "estimated": True, "text": ""}
-    residual = _measure(path, rows, head, cuts, measured_now)
+    residual = _measure(path, rows, head, measured_now)
     table = [head, *rows]
     if residual:
         text = "measured, but of no one message: the prompt before it changed"
@@ -148,9 +147,7 @@ def _frame(
     return pd.DataFrame(table).astype({"at": "Int64", "tokens": "Int64"})
 
 
-def _measure(
-    path: Sequence[Entry], rows: list[Json], head: Json, cuts: Sequence[Cut], measured_now: int | None
-) -> int:
+def _measure(path: Sequence[Entry], rows: list[Json], head: Json, measured_now: int | None) -> int:
     """Replace estimates by differences of measured prompts; what cannot be attributed is the residual."""
     residual, known, since = 0, 0, 0
     before: tuple[int | None, str | None] | None = None
@@ -164,7 +161,7 @@ def _measure(
         ends.append((len(path), measured_now, last[2], last[3]))
     for place, prompt, cut, model in ends:
         group = rows[since:place] if before else [head, *rows[:place]]
-        whole = cut is None or cuts[cut] == Cut()
+        whole = cut is None
         grown = (prompt or 0) - known
         if (before in (None, (cut, model)) and grown >= 0 and (whole or before)) and group:
             _divide(group, grown)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from claude_nb.models import find
-from claude_nb.trim import WHOLE, Cut
+from claude_nb.trim import WHOLE, Cut, Turn
 
 from .content import Json, Role, copied, marked, marks
 from .entry import ELSEWHERE, THINKING, Entry, running_tools, whole
@@ -30,13 +30,11 @@ class Sent:
         role: ``"user"`` or ``"assistant"``.
         content: Blocks.
         places: Which stored messages it was made of.
-        unthinking: Whether thinking of it is not sent, because what came before changed.
     """
 
     role: Role
     content: list[Json]
     places: list[int] = field(default_factory=list)
-    unthinking: bool = False
 
 
 def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
@@ -48,7 +46,7 @@ def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
         if place in left_out:
             interrupted = False
             continue
-        blocks, unthinking = entry.sendable, False
+        blocks = entry.sendable
         if entry.role == "user":
             if place in cleared:
                 blocks = [_cleared(block) for block in blocks]
@@ -56,17 +54,15 @@ def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
                 blocks = [*blocks, {"type": "text", "text": CUT_NOTE}]
         elif place < cut.thinking_from and thinks(entry):
             blocks = [block for block in blocks if block["type"] not in THINKING]
-            unthinking = True
         interrupted = entry.interrupted and bool(blocks)
         if not blocks:
             continue
         if messages and messages[-1].role == entry.role:
             messages[-1].content.extend(blocks)
             messages[-1].places.append(place)
-            messages[-1].unthinking |= unthinking
         else:
-            messages.append(Sent(entry.role, list(blocks), [place], unthinking))
-    return _closed(_settled(messages))
+            messages.append(Sent(entry.role, list(blocks), [place]))
+    return _settled(messages)
 
 
 def _settled(messages: list[Sent]) -> list[Sent]:
@@ -88,21 +84,30 @@ def _settled(messages: list[Sent]) -> list[Sent]:
     return kept
 
 
-def _closed(messages: list[Sent]) -> list[Sent]:
-    """The messages without a tool loop at their end that lost its thinking: the API refuses to go on with it."""
-    while len(messages) > 1 and messages[-1].role == "user" and _lost_thinking(messages[-2]):
-        last = messages[-1]
-        last.content = [block for block in last.content if block["type"] != "tool_result"]
-        del messages[-2]
-        if len(messages) > 1:
-            del messages[-1]
-            messages[-1].content.extend(last.content)
-            messages[-1].places.extend(last.places)
-    return messages
+def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
+    """A tool loop at the end whose thinking can no longer be sent: the API refuses to go on with it.
 
-
-def _lost_thinking(message: Sent) -> bool:
-    return message.unthinking and any(block["type"] == "tool_use" for block in message.content)
+    Returns:
+        The places of its last call and what came of it, to be left out; None when there is no such loop.
+    """
+    place, left_out = len(path) - 1, cut.places()
+    end = first = None
+    lost = calls = False
+    while place >= 0:
+        entry = path[place]
+        if place in left_out or not entry.sendable:
+            place -= 1
+            continue
+        if entry.role == "user":
+            if first is not None:
+                break
+            end = place + 1 if end is None and entry.is_results else end
+        else:
+            first = place
+            lost |= place < cut.thinking_from and thinks(entry)
+            calls |= any(block["type"] == "tool_use" for block in entry.sendable)
+        place -= 1
+    return Turn(first, end, pinned=False) if first is not None and end and lost and calls else None
 
 
 def last_turn(path: Iterable[Entry]) -> tuple[list[Json], list[Json]]:
@@ -155,7 +160,7 @@ def thinking_from(path: Sequence[Entry], cut: Cut, cuts: Sequence[Cut]) -> int:
     A thinking block is bound to all that was sent when it was made, thinking excepted, which may be missing from
     the start and never from the middle (build-with-claude/preserved-thinking).
     """
-    left_out, floor = cut.places(), 0
+    left_out = cut.places()
     for place in range(len(path) - 1, -1, -1):
         entry = path[place]
         if entry.role == "user" or place in left_out or not thinks(entry):
@@ -163,8 +168,7 @@ def thinking_from(path: Sequence[Entry], cut: Cut, cuts: Sequence[Cut]) -> int:
         if entry.cut == ELSEWHERE:
             return place + 1
         made = WHOLE if entry.cut is None else cuts[entry.cut]
-        floor = max(floor, made.thinking_from)
-        if floor > place or (made is not cut and first_difference(made, cut) < place):
+        if made is not cut and first_difference(made, cut) < place:
             return place + 1
     return 0
 

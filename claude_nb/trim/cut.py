@@ -1,0 +1,147 @@
+"""What is left out of a conversation, and the conversation as policies see it: sizes and kinds, no text."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a request leaves out, by places in the conversation.
+
+    Attributes:
+        left_out: Ranges of places ``(first, end)`` that are not sent.
+        cleared: Places of tool results that are sent without their content.
+        thinking_from: Thinking before this place is not sent, where the model checks what came before it.
+    """
+
+    left_out: tuple[tuple[int, int], ...] = ()
+    cleared: tuple[int, ...] = ()
+    thinking_from: int = 0
+
+    def places(self) -> frozenset[int]:
+        """All places that are not sent."""
+        return self._places
+
+    def cleared_places(self) -> frozenset[int]:
+        """All places whose tool results are cleared."""
+        return self._cleared
+
+    @cached_property
+    def _cleared(self) -> frozenset[int]:
+        return frozenset(self.cleared)
+
+    @cached_property
+    def _places(self) -> frozenset[int]:
+        return frozenset(place for first, end in self.left_out for place in range(first, end))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cut as JSON."""
+        ranges = [list(pair) for pair in self.left_out]
+        return {"left_out": ranges, "cleared": list(self.cleared), "thinking_from": self.thinking_from}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Cut":
+        """The cut that ``to_dict`` described."""
+        ranges = tuple((int(first), int(end)) for first, end in data["left_out"])
+        return cls(ranges, tuple(int(place) for place in data["cleared"]), int(data["thinking_from"]))
+
+    def without(self, turns: Iterable["Turn"]) -> "Cut":
+        """This cut with more turns left out."""
+        ranges: list[tuple[int, int]] = []
+        for first, end in sorted([*self.left_out, *((turn.first, turn.end) for turn in turns)]):
+            if ranges and ranges[-1][1] >= first:
+                ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))
+            else:
+                ranges.append((first, end))
+        return replace(self, left_out=tuple(ranges))
+
+    def keeping(self, turns: Iterable["Turn"]) -> "Cut":
+        """This cut with some turns sent whole again."""
+        kept = {place for turn in turns for place in range(turn.first, turn.end)}
+        if not kept & (self.places() | self.cleared_places()):
+            return self
+        left_out = sorted(self.places() - kept)
+        starts = [place for place in left_out if place - 1 not in left_out]
+        ends = [place + 1 for place in left_out if place + 1 not in left_out]
+        cleared = tuple(place for place in self.cleared if place not in kept)
+        return replace(self, left_out=tuple(zip(starts, ends, strict=True)), cleared=cleared)
+
+
+WHOLE = Cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One stored message as a policy sees it.
+
+    Attributes:
+        tokens: What it adds to the prompt; an estimate.
+        cleared_tokens: What it adds once its tool results are cleared.
+        is_prompt: Whether a turn begins here.
+        is_results: Whether it holds tool results.
+        pinned: Whether it must be sent.
+    """
+
+    tokens: int
+    cleared_tokens: int
+    is_prompt: bool
+    is_results: bool
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A prompt with everything that followed it: places from ``first`` up to ``end``."""
+
+    first: int
+    end: int
+    pinned: bool
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation as a policy sees it: sizes and kinds, no text.
+
+    Attributes:
+        items: Its messages, in order.
+        fixed: Tokens of system prompt and tools.
+        cold: Whether what the prompt cache held of it has expired.
+        cached: Whether its requests used the prompt cache.
+    """
+
+    items: Sequence[Item]
+    fixed: int = 0
+    cold: bool = False
+    cached: bool = True
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """Its turns. What precedes the first prompt belongs to the first."""
+        starts = [place for place, item in enumerate(self.items) if item.is_prompt][1:]
+        bounds = [0, *starts, len(self.items)]
+        return [
+            Turn(first, end, any(item.pinned for item in self.items[first:end]))
+            for first, end in pairwise(bounds)
+        ]
+
+    def sent(self, cut: Cut) -> list[Turn]:
+        """The turns that are sent and could be left out; the last is the one being asked."""
+        left_out = cut.places()
+        return [turn for turn in self.turns if turn.first not in left_out and not turn.pinned]
+
+    def size(self, cut: Cut = WHOLE) -> int:
+        """Tokens of the whole prompt under a cut."""
+        return self.fixed + self.between(0, len(self.items), cut)
+
+    def between(self, first: int, end: int, cut: Cut = WHOLE) -> int:
+        """Tokens of the messages from place ``first`` up to ``end`` under a cut."""
+        left_out, cleared = cut.places(), cut.cleared_places()
+        items = self.items
+        return sum(
+            items[place].cleared_tokens if place in cleared else items[place].tokens
+            for place in range(first, end)
+            if place not in left_out
+        )
