@@ -399,8 +399,8 @@ class TestWhatIf:
         frame = self.history().what_if([None, keep_last(2, step=0), keep_last(2, step=4)])
         assert frame["policy"].tolist()[::2] == [
             "everything",
-            "KeepLast(turns=2, step=0)",
-            "KeepLast(turns=2, step=4)",
+            "keep_last(2, step=0)",
+            "keep_last(2, step=4)",
         ]
         assert frame["caching"].tolist() == [True, False] * 3
         assert frame["cache_read_input_tokens"].tolist()[1::2] == [0, 0, 0]

@@ -1,7 +1,7 @@
 """One stored message, and which of its blocks the API takes back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from .content import Json, Role, copied
@@ -40,9 +40,9 @@ class Entry:
     model: str | None = None
     usage: Json | None = None
     simulated: bool = False
-    at: float | None = None
-    cell: str | None = None
-    run: str | None = None
+    at: float | None = field(default=None, repr=False)
+    cell: str | None = field(default=None, repr=False)
+    run: str | None = field(default=None, repr=False)
     cut: int | None = None
     summary_of: int | None = None
 
@@ -87,7 +87,7 @@ class Entry:
 
     def to_dict(self) -> Json:
         """Its fields as JSON, without those that say nothing."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         told = {name: copied(value) for name, value in values.items() if value is not None}
         return {name: value for name, value in told.items() if not (name == "simulated" and not value)}
 

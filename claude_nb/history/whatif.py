@@ -131,7 +131,7 @@ def _row(replayed: _Replay, policy: Trim | None, *, caching: bool) -> dict[str, 
     ]
     known = [cost for cost in costs if cost is not None]
     return {
-        "policy": "everything" if not policies else " + ".join(map(_name, policies)),
+        "policy": "everything" if not policies else " + ".join(map(repr, policies)),
         "caching": caching,
         "requests": len(usages),
         **sums,
@@ -139,7 +139,3 @@ def _row(replayed: _Replay, policy: Trim | None, *, caching: bool) -> dict[str, 
         "cache_hit": round(sums["cache_read_input_tokens"] / prompt, 3) if prompt else None,
         "cost_usd": sum(known, Decimal(0)) if len(known) == len(costs) else None,
     }
-
-
-def _name(policy: Any) -> str:
-    return str(policy).lstrip("_")

@@ -22,10 +22,13 @@ class Policy(Protocol):
 Trim = Policy | Sequence[Policy]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _KeepLast:
     turns: int
     step: int
+
+    def __repr__(self) -> str:
+        return f"keep_last({self.turns}, step={self.step})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
         sent = talk.sent(before)
@@ -48,10 +51,13 @@ def keep_last(turns: int, *, step: int | None = None) -> Policy:
     return _KeepLast(turns, turns if step is None else step)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _KeepTokens:
     limit: int
     to: int
+
+    def __repr__(self) -> str:
+        return f"keep_tokens({self.limit}, to={self.to})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
         size = talk.size(before)
@@ -81,11 +87,14 @@ def keep_tokens(limit: int, *, to: int | None = None) -> Policy:
     return _KeepTokens(limit, to)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _DropToolResults:
     older_than: int
     keep: int
     at_least: int
+
+    def __repr__(self) -> str:
+        return f"drop_tool_results({self.older_than}, keep={self.keep}, at_least={self.at_least})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
         old = talk.turns[-self.older_than].first if len(talk.turns) > self.older_than else 0
