@@ -38,7 +38,7 @@ def joined(pieces: Sequence[Any]) -> Any:
 
     Its content is that of all pieces, its ``stop_reason`` that of the last, its ``usage`` the sum of the
     requests (a field that one of them did not report is unknown). Every piece that was not paused was cut, and is
-    continued by the text of the next one; thinking and calls at the cut are left out.
+    continued by the text of the next one; thinking and calls at the cut are left out, and so is refused text.
     """
     if len(pieces) <= 1:
         return pieces[0] if pieces else None
@@ -48,7 +48,7 @@ def joined(pieces: Sequence[Any]) -> Any:
     content: list[dict[str, Any]] = []
     cut = False
     for piece in pieces:
-        blocks = [block.to_dict() for block in piece.content]
+        blocks = [block.to_dict() for block in piece.content if piece.stop_reason != "refusal"]
         content = _continued(content, blocks) if cut else [*content, *blocks]
         cut = piece.stop_reason != "pause_turn"
     usages = [piece.usage.to_dict() if piece.usage is not None else None for piece in pieces]

@@ -176,7 +176,7 @@ class Loop:
             raise IncompleteReply(
                 f"the reply was cut off at max_tokens={most}, the most that {self.request['model']} writes at once. "
                 'What came is in error.message; on_truncation="continue" gets longer answers.',
-                message,
+                joined([*self._pieces, message]),
             )
         self._again()
         self.request["max_tokens"] = min(
@@ -185,20 +185,8 @@ class Loop:
 
     def _again(self) -> None:
         """Take the last reply back so that the same can be asked anew. Its branch is kept."""
-        history, entries = self.history, self.history.entries
-        place = max(n for n, entry in enumerate(entries) if entry.role == "user" and not entry.is_results)
-        history.undo()
-        self._say(entries[place].content, _TAKEN_BACK)
-        for entry in entries[place + 1 : -1]:
-            if entry.role == "user":
-                history.results(entry.content)
-            else:
-                told = {
-                    name: getattr(entry, name)
-                    for name in ("role", "content", "stop_reason", "model", "usage")
-                }
-                history.reply(told, simulated=entry.simulated)
-            self._undo = ""
+        self.history.retract()
+        self._undo = _TAKEN_BACK if self.history.entries[-1].is_prompt else ""
 
     def _is_cut(self, message: Any) -> bool:
         """Whether a reply ran into ``max_tokens``, also where a server says ``end_turn`` then."""
