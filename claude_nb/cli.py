@@ -76,19 +76,30 @@ def _lab(options: argparse.Namespace) -> int:
     folder = options.folder
     if folder is None and not tutorials.in_clone():
         folder = Path("claude_nb_tutorials")
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ClaudeNbError(f"{folder} is a file. Name a folder, new or your own, for the tutorials.")
     if folder is None:
         folder = tutorials.shipped()
     else:
         new = tutorials.copy_to(folder)
         print(f"{len(new)} files copied to {folder}; files that were there are as before.")
     command = [sys.executable, "-m", "jupyterlab", str(folder / tutorials.FIRST)]
+    command.append(f"--LabApp.default_url=/lab/tree/{tutorials.FIRST}")
     if options.no_browser:
         command.append("--no-browser")
     if options.port is not None:
         command += ["--port", str(options.port), "--ServerApp.port_retries=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container root is the only user there is
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own words and the user's folder
+    return _become(command)
+
+
+def _become(command: list[str]) -> int:
+    """Let Jupyter take the place of this process, so that signals reach it; Windows can only wait for it."""
+    if os.name != "nt":
+        sys.stdout.flush()
+        os.execv(command[0], command)  # noqa: S606 - our own words and the user's folder
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - the same
 
 
 def _spend_keys() -> tuple[str, ...]:
@@ -118,11 +129,13 @@ def _spend(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from .sandbox import Sandbox
-    from .sandbox.server import HOST, serve
+    from .sandbox.server import serve
 
-    sandbox = Sandbox(tape=options.tape)
-    print(f"sandbox at http://{HOST}:{options.port} with any key; Ctrl-C ends it.", flush=True)
-    serve(sandbox, options.port)
+    serve(
+        Sandbox(tape=options.tape),
+        options.port,
+        ready=lambda url: print(f"sandbox at {url} with any key; Ctrl-C ends it.", flush=True),
+    )
     return 0
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, Secret, find_credential
+from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, Secret, find_credential, without_secrets
 from .errors import ClaudeNbError, CredentialError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["auto", "live", "sandbox"]
 
+MODES = ("auto", "live", "sandbox")
 MODE_VARIABLE = "CLAUDE_NB_MODE"
 SANDBOX_KEY = "sandbox"  # an explicit key makes the SDK ignore real ones, so none can be sent
 
@@ -45,8 +46,8 @@ def connect(
         api_key: A key given in code. Prefer ``.env``: a key typed into a cell is saved with the notebook.
         base_url: A gateway or local server that speaks the Messages API.
         ledger: Where calls are recorded: default the user's ledger; a ``Ledger`` or database URL; ``False`` for none.
-        budget: A ``Budget``, or an amount in USD for the calls of this kernel. A call that would not fit is refused
-            before it is sent.
+        budget: A ``Budget``, or an amount in USD for the calls of this kernel, in place of the amount that an earlier
+            ``connect()`` set. A call that would not fit is refused before it is sent.
         sandbox: A ``Sandbox`` of your own (scripted replies, faults, a tape). Implies ``mode="sandbox"``.
         tape: Recorded exchanges that the sandbox replays where no key is found; a live client never does.
         record: A ``.jsonl`` file to which every live exchange is appended, without keys and ids, for
@@ -185,16 +186,18 @@ class _Plan:
     def line(self) -> str:
         if self.sandbox:
             return "claude_nb: sandbox. Replies are simulated offline; nothing is sent or billed."
-        where = f" at {self.base_url}" if self.base_url else ""
+        where = f" at {without_secrets(self.base_url)}" if self.base_url else ""
         source = self.credential.source if self.credential else ""
         return f"claude_nb: live{where}, with the key from {source}. Calls are billed."
 
 
 def _decide(mode: str, key: Secret | None, sandbox: "Sandbox | None") -> str:
+    asked_mode = mode
     if mode == "auto":
         mode = os.environ.get(MODE_VARIABLE) or "auto"
-    if mode not in ("auto", "live", "sandbox"):
-        raise ClaudeNbError(f"mode is {mode!r}; it is 'auto', 'live' or 'sandbox'.")
+    if mode not in MODES:
+        source = "" if asked_mode != "auto" else f" in the environment variable {MODE_VARIABLE}"
+        raise ClaudeNbError(f"mode is {mode!r}{source}; it is 'auto', 'live' or 'sandbox'.")
     asked = isinstance(key, Secret) and key.reveal() == SANDBOX_KEY
     if asked or sandbox is not None:
         if mode == "live":
@@ -213,7 +216,7 @@ def _meter(ledger: Any, budget: Any, *, simulated: bool) -> Any:
         if budget is not None:
             raise ClaudeNbError("a budget needs a ledger to count in. Leave out ledger=False.")
         return None
-    from .ledger import Budget, Ledger
+    from .ledger import Budget, Ledger, set_limit
 
     if isinstance(budget, Budget):
         if ledger is not None and ledger is not budget.ledger:
@@ -222,6 +225,5 @@ def _meter(ledger: Any, budget: Any, *, simulated: bool) -> Any:
             )
         return budget.ledger.middleware(simulated=simulated)
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-    if budget is not None:
-        Budget(budget, ledger=book)  # it holds from here on, for every client of this ledger
+    set_limit(book, budget)
     return book.middleware(simulated=simulated)

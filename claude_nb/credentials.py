@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from .errors import CredentialError
 
@@ -110,6 +111,13 @@ def _find(given: object, base_url: str | None, folder: Path) -> Credential | Non
     )
 
 
+def without_secrets(address: str) -> str:
+    """Give a server's address without user name, password and query."""
+    parts = urlsplit(address)
+    host = parts.hostname or "an address that cannot be read"
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
 def find_dotenv(folder: Path) -> Path | None:
     """Give the nearest ``.env`` in ``folder`` or above it, or None."""
     for place in (folder, *folder.parents):
@@ -155,7 +163,13 @@ def _from_dotenv(folder: Path, base_url: str | None) -> Credential | None:
         raise CredentialError(
             f"{path} names {API_KEY} without a value. Write the line as {API_KEY}=<your key>, no spaces around '='."
         )
-    return _from_mapping(values, str(path), base_url)
+    found = _from_mapping(values, str(path), base_url)
+    if found is None and "sk-ant-" in path.read_text(encoding="utf-8-sig"):
+        raise CredentialError(
+            f"{path} holds what looks like a key, but no line that names it. Write the line as {API_KEY}=<your key>, "
+            "in capitals, with '=' and without spaces around it."
+        )
+    return found
 
 
 def _from_colab() -> Credential | None:
@@ -196,20 +210,27 @@ def _checked(text: object, source: str, base_url: str | None) -> Secret:
     if not isinstance(text, str):
         raise CredentialError(f"{source} is {type(text).__name__}, not text. Pass the key as a string.")
     key = text.strip()
-    problem = None
-    if not key:
-        problem = "is empty"
-    elif re.search(r"\s", key):
-        problem = "has white space inside (two values, or a broken line?)"
-    elif key[0] in "\"'“‘" or key[-1] in "\"'”’":
-        problem = "has quotation marks around it"
-    elif not key.isascii() or not key.isprintable():
-        problem = "has characters that no key has (copied from a formatted text?)"
-    elif base_url is None or "api.anthropic.com" in base_url:
+    problem = _malformed(key)
+    if problem is None and (base_url is None or "api.anthropic.com" in base_url):
         problem = _not_anthropic(key)
     if problem:
         raise CredentialError(f"{source} {problem}. Copy the key again from {KEYS_PAGE}.")
     return Secret(key)
+
+
+def _malformed(key: str) -> str | None:
+    """What no key of any server is like."""
+    if not key:
+        return "is empty"
+    if len(key) < 2 * _KEY_MINIMUM and _PLACEHOLDER.search(key):
+        return "is still the placeholder from an example"
+    if re.search(r"\s", key):
+        return "has white space inside (two values, or a broken line?)"
+    if key[0] in "\"'“‘" or key[-1] in "\"'”’":
+        return "has quotation marks around it"
+    if not key.isascii() or not key.isprintable():
+        return "has characters that no key has (copied from a formatted text?)"
+    return "holds two keys, one behind the other" if key.count("sk-ant-") > 1 else None
 
 
 def _not_anthropic(key: str) -> str | None:
@@ -219,6 +240,6 @@ def _not_anthropic(key: str) -> str | None:
         return f"is a sign-in token, not an API key. Put it in {AUTH_TOKEN} instead, or make an API key"
     if not key.startswith("sk-ant-"):
         return "does not start with sk-ant-, as keys of the Claude API do"
-    if len(key) < _KEY_MINIMUM or _PLACEHOLDER.search(key):
-        return "looks like the placeholder from an example"
+    if len(key) < _KEY_MINIMUM:
+        return "is too short for a key: a part of it, or the placeholder from an example"
     return None

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from .credentials import BASE_URL, find_credential, find_dotenv, notebook_folder
+from .client import MODE_VARIABLE, MODES
+from .credentials import BASE_URL, find_credential, find_dotenv, notebook_folder, without_secrets
 from .errors import ClaudeNbError
 
 Mark = Literal["ok", "note", "wrong"]
@@ -50,18 +51,31 @@ def _versions() -> Iterator[Finding]:
 
 def _credential() -> Iterator[Finding]:
     base_url = os.environ.get(BASE_URL) or None
+    mode = os.environ.get(MODE_VARIABLE)
+    if mode and mode not in MODES:
+        yield Finding(
+            "mode", "wrong", f"{MODE_VARIABLE} is {mode!r}; it is one of {', '.join(MODES)}, or unset"
+        )
+    elif mode:
+        yield Finding("mode", "note", f"{mode}, by the environment variable {MODE_VARIABLE}")
     try:
         found = find_credential(base_url=base_url)
     except ClaudeNbError as error:
         yield Finding("key", "wrong", str(error))
         return
     if found is None:
-        yield Finding("key", "note", "none found: connect() uses the offline sandbox")
+        wanted = mode == "live"
+        text = (
+            "none found, and live mode needs one"
+            if wanted
+            else "none found: connect() uses the offline sandbox"
+        )
+        yield Finding("key", "wrong" if wanted else "note", text)
         return
     masked = f" ({found.secret.masked})" if found.secret else ""
     yield Finding("key", "ok", f"{found.kind} from {found.source}{masked}")
     if address := found.base_url or base_url:
-        yield Finding("server", "note", f"{address} instead of Anthropic's")
+        yield Finding("server", "note", f"{without_secrets(address)} instead of Anthropic's")
 
 
 def _dotenv() -> Iterator[Finding]:
@@ -70,14 +84,19 @@ def _dotenv() -> Iterator[Finding]:
         yield Finding(".env", "note", "none in this folder or above it")
     elif (ignored := _git_ignores(path)) is None:
         yield Finding(".env", "ok", f"{path}, in no git repository")
-    elif ignored:
+    elif ignored == "tracked":
+        advice = (
+            f"git rm --cached {path.name}, commit, and revoke the key in the Console: it is in the history"
+        )
+        yield Finding(".env", "wrong", f"{path} is in the git repository: {advice}")
+    elif ignored == "ignored":
         yield Finding(".env", "ok", f"{path}, ignored by git")
     else:
         yield Finding(".env", "wrong", f"{path} is NOT ignored by git: add a line with .env to .gitignore")
 
 
-def _git_ignores(path: Path) -> bool | None:
-    """Whether git ignores the file and does not track it; None where no repository or no git is."""
+def _git_ignores(path: Path) -> Literal["ignored", "open", "tracked"] | None:
+    """How git treats the file; None where no repository or no git is."""
     git = shutil.which("git")
     if git is None:
         return None
@@ -88,7 +107,9 @@ def _git_ignores(path: Path) -> bool | None:
 
     if ask("rev-parse", "--is-inside-work-tree") != 0:
         return None
-    return ask("ls-files", "--error-unmatch", path.name) != 0 and ask("check-ignore", "-q", path.name) == 0
+    if ask("ls-files", "--error-unmatch", path.name) == 0:
+        return "tracked"
+    return "ignored" if ask("check-ignore", "-q", path.name) == 0 else "open"
 
 
 def _ledger() -> Iterator[Finding]:
@@ -99,7 +120,7 @@ def _ledger() -> Iterator[Finding]:
     if health.last_error:
         yield Finding("ledger", "wrong", f"{health.ledger} cannot be written: {health.last_error}")
     else:
-        yield Finding("ledger", "ok", f"{health.ledger}, writable")
+        yield Finding("ledger", "ok", f"{Ledger().location}, writable")
     if health.waiting:
         yield Finding("ledger", "note", f"{health.waiting} rows wait beside it for the next healthy opening")
 

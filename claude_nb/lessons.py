@@ -177,9 +177,10 @@ def _continued(messages: Any) -> str | None:
         return "a list of three messages is expected: user, assistant, user."
     partial = messages[1]["content"]
     if not isinstance(partial, str):
-        if any(block.get("type") != "text" for block in partial):
+        blocks = [block if isinstance(block, dict) else block.to_dict() for block in partial]
+        if any(block.get("type") != "text" for block in blocks):
             return "the assistant's turn holds more than text. Take the text blocks only."
-        partial = "".join(block["text"] for block in partial)
+        partial = "".join(block["text"] for block in blocks)
     if not partial.strip():
         return "the assistant's turn is empty. Put the text of the cut story there."
     return None
@@ -201,16 +202,19 @@ _ASK = {"max_tokens": 1000, "messages": [{"role": "user", "content": "Tell me a 
 def _first_words(function: Any) -> str | None:
     if not callable(function):
         return "a function is expected: def first_words(client, request, n): ..."
-    client, closed = _practice_client()
+    client, ending = _practice_client()
     enough, too_many = 30, 120  # characters
     text = function(client, {"model": MODEL, **_ASK}, enough)
     if not isinstance(text, str) or len(text) < enough:
         return f"for {enough} characters it gives {text!r}."
     if len(text) > too_many:
         return f"it gives {len(text)} characters: leave the loop as soon as there are enough."
-    return (
-        None if closed() else "the connection stays open. Use `with client.messages.stream(...) as stream`."
-    )
+    endings = {
+        "open": "the connection stays open. Use `with client.messages.stream(...) as stream`.",
+        "ok": "the whole reply was read. Leave the loop as soon as there is enough.",
+        "none": "nothing was streamed. Use client.messages.stream(**request).",
+    }
+    return endings.get(ending())
 
 
 @_exercise("04-3")
@@ -219,7 +223,12 @@ def _stream_text(function: Any) -> str | None:
 
     if not callable(function):
         return "a function is expected: def stream_text(client, request): ..."
-    cases = [([], True), ([faults.cut(after=20)], False), ([faults.truncated(after=20)], False)]
+    cases = [
+        ([], True),
+        ([faults.cut(after=20)], False),
+        ([faults.truncated(after=20)], False),
+        ([faults.malformed(after=20)], False),
+    ]
     for fault, whole in cases:
         client, _ = _practice_client(fault)
         name = fault[0].name if fault else "a stream that ends well"
@@ -231,15 +240,15 @@ def _stream_text(function: Any) -> str | None:
     return None
 
 
-def _practice_client(faults: Any = ()) -> tuple[Any, Callable[[], bool]]:
-    """A client on a sandbox of its own, and a way to ask whether its last call was left or read to the end."""
+def _practice_client(faults: Any = ()) -> tuple[Any, Callable[[], str]]:
+    """A client on a sandbox of its own, and a way to ask how its last call ended."""
     from .client import connect
     from .ledger import Ledger
     from .sandbox import Sandbox
 
     ledger = Ledger(":memory:")
     client = connect(sandbox=Sandbox(faults=list(faults)), ledger=ledger, quiet=True)
-    return client, lambda: ledger.frame().iloc[-1].outcome != "open"
+    return client, lambda: str(ledger.frame().iloc[-1].outcome) if len(ledger.frame()) else "none"
 
 
 @_exercise("05-1")

@@ -79,7 +79,7 @@ INTERRUPTED = Outcome(
     None,
     complete=False,
     label="interrupted",
-    remedy="The text is partial; the conversation stays valid for the next message.",
+    remedy="The text is partial.",
     tone="warn",
 )
 

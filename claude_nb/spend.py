@@ -45,8 +45,9 @@ def picture(ledger: Ledger, path: Path) -> Path:
 
     if path.suffix.lower() != ".png":
         raise ClaudeNbError(f"--png writes a picture, and {path} does not end in .png.")
-    figure = plots.dashboard(ledger)[0].figure
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    figure = plots.dashboard(ledger)[0].get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=120, bbox_inches="tight")
     return path
 
 

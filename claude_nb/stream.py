@@ -42,7 +42,8 @@ def watch(stream: Any, *, display: bool = True) -> Any:
         NotAStream: Something else was given.
         StreamConsumed: The stream was read or closed before.
         BadStream: The server's answer is no stream of messages.
-        anthropic.APIError, httpx2.HTTPError: What the SDK raised on the way; the partial text stays on screen.
+        anthropic.APIError, httpx2.HTTPError, ValueError: What the SDK raised on the way, ``ValueError`` for damaged
+            data; the partial text stays on screen.
 
     Example:
         >>> with client.messages.stream(model=MODEL, max_tokens=500, messages=messages) as stream:

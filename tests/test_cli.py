@@ -13,7 +13,7 @@ import anthropic
 import pytest
 from replay import ASK
 
-from claude_nb import tutorials
+from claude_nb import connect, tutorials
 from claude_nb.cli import main
 from claude_nb.doctor import report
 
@@ -40,7 +40,7 @@ class TestDoctor:
         assert {"python", "claude_nb", "anthropic", "ledger", "jupyterlab", "anywidget", "widget"} <= set(
             topics
         )
-        assert topics["ledger"].text.endswith(", writable")
+        assert topics["ledger"].text == f"{os.environ['CLAUDE_NB_LEDGER']}, writable"
 
     def test_a_key_is_masked_and_its_source_named(self, monkeypatch, capsys, key):
         monkeypatch.setenv("ANTHROPIC_API_KEY", key)
@@ -58,19 +58,44 @@ class TestDoctor:
 
     @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
     @pytest.mark.parametrize(
-        ("ignored", "tracked", "code"), [(True, False, 0), (False, False, 1), (True, True, 1)]
+        ("ignored", "tracked", "says"),
+        [
+            (True, False, "ignored by git"),
+            (False, False, "add a line with .env to .gitignore"),
+            (True, True, "git rm --cached .env, commit, and revoke the key"),
+        ],
     )
-    def test_a_dotenv_that_git_would_publish_is_wrong(self, key, capsys, ignored, tracked, code):
+    def test_a_dotenv_that_git_would_publish_is_wrong(self, key, capsys, ignored, tracked, says):
         git("init", "-q")
         Path(".env").write_text(f"ANTHROPIC_API_KEY={key}\n")
         if tracked:
             git("add", "-f", ".env")
         if ignored:
             Path(".gitignore").write_text(".env\n")
+        assert main(["doctor"]) == (0 if ignored and not tracked else 1)
+        assert says in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("mode", "code", "says"),
+        [
+            ("lve", 1, "CLAUDE_NB_MODE is 'lve'"),
+            ("live", 1, "none found, and live mode needs one"),
+            ("sandbox", 0, "sandbox, by the environment variable CLAUDE_NB_MODE"),
+        ],
+    )
+    def test_a_mode_in_the_environment_is_told(self, monkeypatch, capsys, mode, code, says):
+        monkeypatch.setenv("CLAUDE_NB_MODE", mode)
         assert main(["doctor"]) == code
-        assert (
-            "ignored by git" if code == 0 else "add a line with .env to .gitignore"
-        ) in capsys.readouterr().out
+        assert says in capsys.readouterr().out
+
+    def test_secrets_in_an_address_are_not_shown(self, monkeypatch, capsys):
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "local")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://user:hidden@127.0.0.1:1/?token=hidden")
+        main(["doctor"])
+        connect()
+        out = capsys.readouterr().out
+        assert "http://127.0.0.1:1/" in out
+        assert "hidden" not in out
 
     def test_a_ledger_that_cannot_be_written_is_wrong(self, monkeypatch, capsys, tmp_path):
         (tmp_path / "file").write_text("")
@@ -115,6 +140,30 @@ class TestLab:
             process.terminate()
             process.wait(15)
 
+    def test_a_signal_ends_jupyter_itself(self, tmp_path):
+        command = [
+            sys.executable,
+            "-m",
+            "claude_nb.cli",
+            "lab",
+            str(tmp_path / "a"),
+            "--no-browser",
+            "--port",
+        ]
+        process = subprocess.Popen(
+            [*command, str(port := free_port())], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        fetched(f"http://127.0.0.1:{port}/api", process)
+        process.terminate()
+        process.wait(20)
+        with socket.socket() as again:
+            again.bind(("127.0.0.1", port))  # nobody holds it any more
+
+    def test_a_file_in_place_of_the_folder_is_named(self, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        assert main(["lab", str(tmp_path / "file")]) == 1
+        assert "is a file" in capsys.readouterr().err
+
     def test_without_jupyterlab_it_says_what_to_install(self, monkeypatch, capsys):
         monkeypatch.setattr("claude_nb.cli.find_spec", lambda name: None)
         assert main(["lab"]) == 1
@@ -123,12 +172,11 @@ class TestLab:
 
 class TestServe:
     def test_it_answers_any_client_and_ends_cleanly_on_ctrl_c(self):
-        port = free_port()
-        command = [sys.executable, "-m", "claude_nb.cli", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "claude_nb.cli", "serve", "--port", "0"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            assert f"http://127.0.0.1:{port}" in process.stdout.readline()
-            client = anthropic.Anthropic(api_key="any", base_url=f"http://127.0.0.1:{port}", max_retries=8)
+            address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline()).group()
+            client = anthropic.Anthropic(api_key="any", base_url=address)
             assert "sandbox" in client.messages.create(**ASK).content[-1].text
         finally:
             process.send_signal(signal.SIGINT)
@@ -141,6 +189,7 @@ class TestServe:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
+        assert main(["serve", "--port", "99999"]) == 1
         assert main(["serve", "--tape", "nowhere.jsonl"]) == 1
         out = capsys.readouterr()
         assert "nowhere.jsonl" in out.err

@@ -88,9 +88,12 @@ def test_live_without_a_key_says_what_to_type():
         connect(mode="live")
 
 
-def test_a_wrong_mode_and_a_live_sandbox_are_refused():
+def test_a_wrong_mode_and_a_live_sandbox_are_refused(monkeypatch):
     with pytest.raises(ClaudeNbError, match="'auto', 'live' or 'sandbox'"):
         connect(mode="offline")
+    monkeypatch.setenv("CLAUDE_NB_MODE", "lve")
+    with pytest.raises(ClaudeNbError, match="'lve' in the environment variable CLAUDE_NB_MODE"):
+        connect()
     with pytest.raises(ClaudeNbError, match="exclude each other"):
         connect(mode="live", sandbox=Sandbox())
 
@@ -141,6 +144,15 @@ def test_a_budget_refuses_a_call_before_it_is_sent():
     with pytest.raises(BudgetExceeded):
         client.messages.create(**ASK)
     assert not sandbox.requests
+
+
+def test_a_later_connect_replaces_the_amount_and_none_lifts_it():
+    ledger = Ledger(":memory:")
+    connect(mode="sandbox", quiet=True, ledger=ledger, budget=0.000001)
+    connect(mode="sandbox", quiet=True, ledger=ledger, budget=1).messages.create(**ASK)
+    connect(mode="sandbox", quiet=True, ledger=ledger, budget=0.000001)
+    connect(mode="sandbox", quiet=True, ledger=ledger).messages.create(**ASK)
+    assert len(ledger.frame()) == 2
 
 
 def test_a_budget_of_ones_own_brings_its_ledger():

@@ -94,7 +94,9 @@ def test_two_credentials_are_refused_by_name(monkeypatch, key, where):
         (lambda key: key.replace("api03", "admin01"), "is an Admin key"),
         (lambda key: key.replace("api03", "oat01"), "ANTHROPIC_AUTH_TOKEN"),
         (lambda key: "sk-ant-your-key-goes-right-here", "placeholder"),
-        (lambda key: "sk-ant-abc", "placeholder"),
+        (lambda key: "sk-ant-abc", "too short"),
+        (lambda key: "<your key>", "placeholder"),
+        (lambda key: key + key, "two keys"),
     ],
 )
 def test_a_malformed_key_is_refused_and_never_shown(monkeypatch, key, mangle, says):
@@ -140,6 +142,29 @@ def test_a_dotenv_line_without_equals_sign_is_explained():
     Path(".env").write_text("ANTHROPIC_API_KEY\n")
     with pytest.raises(CredentialError, match="without a value"):
         find_credential()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ANTHROPIC_API_KEY: {key}",
+        "{key}",
+        "ANTHROPIC_API_KEY='{key}",
+        "ANTHROPIC_KEY={key}",
+        "anthropic_api_key={key}",
+    ],
+)
+def test_a_dotenv_with_a_key_on_a_wrong_line_says_how_to_write_it(key, line):
+    Path(".env").write_text(line.format(key=key) + "\n")
+    with pytest.raises(CredentialError) as caught:
+        find_credential()
+    assert "ANTHROPIC_API_KEY" in str(caught.value)
+    assert key not in str(caught.value)
+
+
+def test_a_dotenv_for_other_things_is_no_error():
+    Path(".env").write_text("DATABASE_URL=postgres://localhost\n")
+    assert find_credential() is None
 
 
 def colab(get) -> types.ModuleType:

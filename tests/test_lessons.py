@@ -143,6 +143,8 @@ WRONG = [
             lambda client, request, n: "",
             lambda client, request, n: "x" * 500,
             leave_open,
+            lambda client, request, n: plain(client, request)[0][:n],
+            lambda client, request, n: "x" * n,
         ],
     ),
     (

@@ -9,7 +9,7 @@ The way of a call: ``meter`` (the SDK middleware) reads it with ``wire``, ``atte
 help of ``prices`` and ``labels``, ``store`` keeps it, ``questions`` asks the database, ``ledger`` shows the answers.
 """
 
-from .budget import Budget, BudgetExceeded
+from .budget import Budget, BudgetExceeded, set_limit
 from .labels import label
 from .ledger import Ledger
 from .money import format_usd
@@ -29,5 +29,6 @@ __all__ = [
     "label",
     "price_usage",
     "price_version",
+    "set_limit",
     "worst_usage",
 ]

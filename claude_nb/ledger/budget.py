@@ -29,6 +29,18 @@ Per = Literal["call", "notebook", "day", "month", "total"]
 On = Literal["raise", "warn", "ask"]
 
 
+_standing: "dict[Store, Budget]" = {}
+
+
+def set_limit(ledger: "Ledger", usd: float | None) -> None:
+    """Hold the calls of this kernel to an amount in USD, in place of the amount set before; None lifts it."""
+    store = ledger._store  # noqa: SLF001 - a budget is a part of its ledger
+    if (earlier := _standing.pop(store, None)) is not None:
+        earlier.close()
+    if usd is not None:
+        _standing[store] = Budget(usd, per="notebook", ledger=ledger)
+
+
 class BudgetExceeded(LedgerError):  # noqa: N818 - what happened, as the SDK names its own
     """A call was refused, or a stream stopped, because a budget would not hold. A refused call sent nothing.
 

@@ -156,6 +156,10 @@ def explain(store: "Store", only: Mapping[str, str], call: Any) -> Explanation:
         for growth in grown:
             if wanted in growth.turn.ids:
                 return Explanation(growth)
+    if not grown:
+        raise LedgerError(
+            "The ledger has no answered call yet. Make one with a metered client, then ask again."
+        )
     raise LedgerError(
         f"The ledger has no answered call {getattr(call, 'id', call)!r}. Type ledger.frame() to see its calls, or "
         "ledger.explain(-1) for the last one."
@@ -166,10 +170,11 @@ def turns(store: "Store", only: Mapping[str, str]) -> list[Turn]:
     """The answered calls, oldest first."""
     from sqlalchemy import select
 
+    from .questions import filters
     from .schema import attempts
 
     columns = attempts.c
-    chosen = [columns[name] == value for name, value in only.items()]
+    chosen = filters(only)
     asked = select(attempts).where(columns.op == "messages", columns.usage.is_not(None), *chosen)
     found: list[Turn] = []
     for row in store.query(asked.order_by(columns.ts, columns.attempt, columns.id)):

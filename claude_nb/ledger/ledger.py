@@ -72,6 +72,11 @@ class Ledger:
         chosen = "".join(f", {name}" for name in self._only)
         return f"<Ledger {self._store.label}{chosen}>"
 
+    @property
+    def location(self) -> str:
+        """Where the rows are: the whole path of the file, or the database's address without its password."""
+        return str(self._store.path or self._store.label)
+
     # ---- recording
 
     def middleware(self, *, simulated: bool = False) -> "Meter":

@@ -74,7 +74,8 @@ def _measures(key: str = "") -> list[ColumnElement[Any]]:
     ]
 
 
-def _filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[ColumnElement[bool]]:
+def filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[ColumnElement[bool]]:
+    """What a view of a ledger is restricted to, as conditions."""
     chosen = [_C.ts >= value if name == SINCE else _C[name] == value for name, value in only.items()]
     return chosen if simulated is None else [*chosen, _C.simulated.is_(simulated), _BILLABLE]
 
@@ -82,7 +83,7 @@ def _filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[
 def totals(store: "Store", only: Mapping[str, str], *, simulated: bool) -> dict[str, Any]:
     """One row of sums."""
     explain_abandoned(store)
-    found = store.query(select(*_measures()).where(*_filters(only, simulated=simulated)))
+    found = store.query(select(*_measures()).where(*filters(only, simulated=simulated)))
     return found[0]._asdict()
 
 
@@ -93,7 +94,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
     explain_abandoned(store)
     column: ColumnElement[Any] = _DERIVED[key] if key in _DERIVED else _C[key]
     statement = select(column.label("key"), *_measures(key)).group_by(column)
-    found = [row._asdict() for row in store.query(statement.where(*_filters(only, simulated=simulated)))]
+    found = [row._asdict() for row in store.query(statement.where(*filters(only, simulated=simulated)))]
     if key == "tag":
         found = _by_tag(found)
     rows = [
@@ -150,7 +151,7 @@ def counts(store: "Store", only: Mapping[str, str]) -> dict[str, int | None]:
     """What is not settled, final or priced."""
     explain_abandoned(store)
     measures = [_count(_C.outcome == "open"), _count(_PENDING), _count(_UNPRICED)]
-    found = store.query(select(*measures).where(_BILLABLE, *_filters(only)))[0]
+    found = store.query(select(*measures).where(_BILLABLE, *filters(only)))[0]
     return {name: value or 0 for name, value in zip(("open", "unfinished", "unpriced"), found, strict=True)}
 
 
@@ -197,9 +198,7 @@ def frame(store: "Store", only: Mapping[str, str]) -> pd.DataFrame:
     """A row an attempt."""
     explain_abandoned(store)
     names = (*_FRAME, *_MONEY)
-    statement = (
-        select(*(_C[name] for name in names)).where(*_filters(only)).order_by(_C.ts, _C.attempt, _C.id)
-    )
+    statement = select(*(_C[name] for name in names)).where(*filters(only)).order_by(_C.ts, _C.attempt, _C.id)
     table = pd.DataFrame([tuple(row) for row in store.query(statement)], columns=list(names))
     for stored, shown in _MONEY.items():
         table[shown] = [_float(value) for value in table.pop(stored)]
@@ -264,7 +263,7 @@ def _is_gone(row: Any) -> bool:
 def reprice(store: "Store", only: Mapping[str, str]) -> int:
     """Write every cost again."""
     explain_abandoned(store)
-    settled = select(attempts).where(_C.outcome != "open", *_filters(only))
+    settled = select(attempts).where(_C.outcome != "open", *filters(only))
     changed = 0
     with store.transaction() as connection:
         for row in (row._asdict() for row in connection.execute(settled).all()):

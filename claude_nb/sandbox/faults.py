@@ -13,7 +13,7 @@ seconds as the real API does.
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -57,6 +57,15 @@ class Fault:
     refuse: Callable[[], ApiError] | None = None
     answer: Callable[[Reply, Model], Reply] | None = None
     stream: Callable[[Chunks], Chunks] | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.when) - {"at", "rate", "seed"}):
+            raise SandboxError(
+                f"{self.name}() has no argument {unknown[0]!r}. When it strikes is at=, or rate= and seed=."
+            )
+        at, rate = self.when.get("at", 1), self.when.get("rate", 0)
+        if any(number < 1 for number in ([at] if isinstance(at, int) else at)) or not 0 <= rate <= 1:
+            raise SandboxError(f"{self.name}(): at= counts calls from 1, and rate= is between 0 and 1.")
 
     def strikes(self, number: int) -> bool:
         """Whether the fault strikes the ``number``-th call, counted from 1."""
@@ -235,14 +244,14 @@ ALL: dict[str, Callable[..., Fault]] = {
 }
 
 
-def read(given: Iterable[Any]) -> tuple[Fault, ...]:
-    """Understand ``faults=``: faults, or names of them.
+def read(given: Any) -> tuple[Fault, ...]:
+    """Understand ``faults=``: faults, or names of them; one alone needs no list.
 
     Raises:
         SandboxError: Something else.
     """
     found = []
-    for one in given:
+    for one in [given] if isinstance(given, str | Fault) else given:
         fault = ALL[one]() if isinstance(one, str) and one in ALL else one
         if not isinstance(fault, Fault):
             raise SandboxError(f"{one!r} is no fault. Use one of {', '.join(ALL)}, by name or as a call.")

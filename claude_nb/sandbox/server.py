@@ -3,7 +3,7 @@
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def serve(sandbox: Sandbox, port: int = 8765) -> None:
+def serve(sandbox: Sandbox, port: int = 8765, *, ready: Callable[[str], object] | None = None) -> None:
     """Serve until interrupted (Ctrl-C), with any number of requests at once.
 
     Point a client at it with ``base_url="http://127.0.0.1:8765"`` or ``ANTHROPIC_BASE_URL``; any key will do.
@@ -26,11 +26,14 @@ def serve(sandbox: Sandbox, port: int = 8765) -> None:
     Args:
         sandbox: What answers.
         port: TCP port on 127.0.0.1; 0 takes a free one.
+        ready: Called with the base URL once the port is bound.
 
     Raises:
-        SandboxError: The port is taken.
+        SandboxError: The port cannot be used.
     """
     with _bound(sandbox, port) as server, suppress(KeyboardInterrupt):
+        if ready:
+            ready(f"http://{HOST}:{server.server_address[1]}")
         server.serve_forever(poll_interval=0.1)
 
 
@@ -58,9 +61,10 @@ def running(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
 def _bound(sandbox: Sandbox, port: int) -> ThreadingHTTPServer:
     try:
         return _Server((HOST, port), type("Handler", (_Handler,), {"sandbox": sandbox}))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
         raise SandboxError(
-            f"Port {port} of {HOST} cannot be used: {error.strerror}. Choose another one; 0 takes any that is free."
+            f"Port {port} of {HOST} cannot be used: {why}. Choose another one; 0 takes any that is free."
         ) from error
 
 

@@ -55,7 +55,8 @@ def static_bundle(blocks: Sequence[Block], footer: Sequence[Chip], *, state: Sta
         display(static_bundle(turn.blocks, footer, state=turn.state), raw=True)
     """
     blocks, footer, state = encodable(list(blocks)), encodable(list(footer)), encodable(state)
-    ended = state["text"] if state["phase"] != "done" else ""
+    said = {chip["text"] for chip in footer}
+    ended = "" if state["phase"] == "done" or state["text"] in said else state["text"]
     html = "".join(_html(blocks)) + _html_bar(ended, footer)
     parts = [*_plain(blocks), ended, " · ".join(chip["text"] for chip in footer)]
     plain = "\n\n".join(part.strip("\n") for part in parts if part.strip()).replace("\r\n", "\n")

@@ -1,7 +1,5 @@
 # Solutions to 04 Streaming. They use the names that the notebook's first cell imports.
 
-import anthropic
-
 # 1. Collect the pieces.
 pieces = []
 with client.messages.stream(**ask) as stream:
@@ -32,7 +30,7 @@ def stream_text(client, request):
             for piece in stream.text_stream:
                 text += piece
             reason = stream.get_final_message().stop_reason
-    except (anthropic.APIError, httpx2.HTTPError):
+    except (anthropic.APIError, httpx2.HTTPError, ValueError):  # ValueError: damaged data
         pass
     return text, reason in ("end_turn", "stop_sequence")
 
