@@ -133,14 +133,17 @@ def compare(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )
     client = client or connect()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="claude_nb compare") as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="claude_nb compare")
+    try:
         answers = [
             pool.submit(
                 copy_context().run, _ask, client, name, {**request, "max_tokens": max_tokens, **options}
             )
             for name, request in asked
         ]
-    return Comparison(tuple(answer.result() for answer in answers))
+        return Comparison(tuple(answer.result() for answer in answers))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for nobody
 
 
 async def acompare(

@@ -33,7 +33,7 @@ class Row:
     request: dict[str, Any]
     found: dict[str, Any] = field(default_factory=dict)
     message: Any = None
-    error: str | None = "not run"
+    error: str | None = "no reply"
     simulated: bool = False
 
 
@@ -75,7 +75,7 @@ def extract_many(
     Returns:
         A frame with the index of ``data``: a column for each field (or one column ``value``), then ``error``,
         ``stop_reason``, the tokens as reported, and ``cost_usd`` (None where unknown). ``frame.attrs["cost_usd"]``
-        is the total. After an interrupt the rows that were not run say so.
+        is the total. After an interrupt the rows without a reply say so.
 
     Raises:
         PromptError: The data, column or type cannot be used; nothing was sent.
@@ -93,7 +93,7 @@ def extract_many(
         for future in wait(futures, return_when=FIRST_EXCEPTION).done:
             future.result()
     except KeyboardInterrupt:
-        warn("interrupted: rows that were not run say so in the column error.", stacklevel=2)
+        warn("interrupted: rows without a reply say so in the column error.", stacklevel=2)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     job.settle()

@@ -231,7 +231,7 @@ class TestManyRows:
         with pytest.warns(UserWarning, match="interrupted"):
             found = many(["a", "b", "stop", "c", "d"], sandbox=Sandbox(replies=answer), at_once=1)
         assert found["name"].tolist()[:2] == ["Ada", "Ada"]
-        assert found["error"].tolist()[3:] == ["not run", "not run"]
+        assert found["error"].tolist()[3:] == ["no reply", "no reply"]
 
     @pytest.mark.parametrize("data", ["text", 5, {"a": 1}, pd.DataFrame({"a": ["x"], "b": ["y"]})])
     def test_data_that_cannot_be_read_is_one_clear_error(self, data):

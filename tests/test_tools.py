@@ -256,6 +256,29 @@ class TestTheLoop:
         chat.send()
         assert results(sandbox)[0]["error"]
 
+    def test_an_interrupt_while_tools_run_in_parallel_keeps_what_is_ready(self, monkeypatch):
+        go = threading.Event()
+
+        def slow() -> str:
+            """Be slow."""
+            go.wait(10)
+            return "late"
+
+        def interrupted(futures, timeout):
+            list(futures)[1].result()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("claude_nb.tools.wait", interrupted)
+        chat, sandbox = chat_of([call("slow"), call("add", a=1, b=2)], tools=[slow, add])
+        with pytest.raises(KeyboardInterrupt):
+            chat.send("go")
+        go.set()
+        chat.send()
+        assert results(sandbox) == [
+            {"text": "Interrupted before it had finished.", "error": True},
+            {"text": "3", "error": False},
+        ]
+
     def test_a_cancel_while_tools_run_keeps_what_is_ready(self, run):
         async def hang() -> str:
             """Hang."""
