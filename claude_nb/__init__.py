@@ -67,5 +67,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Make ``%%claude`` and ``%claude`` known: IPython calls this for ``%load_ext claude_nb``."""
+    from .magics import load_ipython_extension as load
+
+    load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

@@ -123,7 +123,7 @@ def _spend(options: argparse.Namespace) -> int:
         print(report(ledger, options.by, simulated=options.simulated))
         other = ledger.total(simulated=not options.simulated)
         if other.calls and not options.simulated:
-            print(f"besides, in the sandbox: {other}")
+            print(f"besides, in the sandbox: {other}; --simulated shows them")
     return 0
 
 

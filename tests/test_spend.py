@@ -30,7 +30,7 @@ def out(capsys, *arguments: str) -> str:
 
 def test_real_spending_is_shown_and_simulated_beside_it(spent, capsys):
     shown = out(capsys)
-    assert shown.startswith("$0.00\n")
+    assert shown.startswith("$0.00 (no real calls; 2 simulated")
     assert "besides, in the sandbox: $" in shown
 
 

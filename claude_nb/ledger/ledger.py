@@ -173,6 +173,9 @@ class Ledger:
         from . import questions
 
         row = questions.totals(self._store, self._only, simulated=simulated)
+        beside = 0
+        if not simulated and not row["calls"]:
+            beside = questions.totals(self._store, self._only, simulated=True)["calls"] or 0
         return Total(
             usd=from_pico(row["usd"]) or Decimal(0),
             low=from_pico(row["low"]) or Decimal(0),
@@ -183,6 +186,7 @@ class Ledger:
             unpriced=row["unpriced"] or 0,
             tokens={name: int(row[name] or 0) for name in TOKEN_CLASSES},
             simulated=simulated,
+            beside=beside,
         )
 
     def by(self, key: Key, *, simulated: bool = False) -> "pd.DataFrame":

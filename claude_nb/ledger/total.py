@@ -30,6 +30,7 @@ class Total:
         unpriced: Attempts with tokens but no known price.
         tokens: Tokens by class, as reported.
         simulated: Whether these are the sandbox's calls, which nobody bills.
+        beside: Where there are no real calls, how many simulated ones stand beside them.
     """
 
     usd: Decimal
@@ -41,6 +42,7 @@ class Total:
     unpriced: int
     tokens: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
+    beside: int = 0
 
     def __str__(self) -> str:
         """One line, such as ``$4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)``."""
@@ -50,6 +52,8 @@ class Total:
             notes.append(f"+${digits(self.low)}…{most} unfinished")
         if self.unpriced:
             notes.append(f"{_calls(self.unpriced)} unpriced")
+        if self.beside:
+            notes.append(f"no real calls; {self.beside:,} simulated: total(simulated=True)")
         if self.simulated:
             notes.insert(0, _calls(self.calls))
         amount = f"{format_usd(self.usd)} simulated, not billed" if self.simulated else format_usd(self.usd)
