@@ -70,7 +70,15 @@ class Chat:
         max_usd: float | None = None,
         display: bool = True,
     ) -> None:
-        self._tools = Toolbox(tools or ())
+        if client is not None and not hasattr(client, "messages"):
+            raise ClaudeNbError(
+                f"client is {type(client).__name__}, not a client of the SDK. Write Chat(connect(), system=...)."
+            )
+        if history is not None and not isinstance(history, History):
+            raise PromptError(
+                "history= takes a History. Make one of a list with History.from_messages([...])."
+            )
+        self._tools = Toolbox([tools] if callable(tools) else tools or ())
         self.confirm = confirm
         given = system is not None or trim is not None
         if history is not None and (given or not _same(self._tools, history)):
@@ -84,7 +92,7 @@ class Chat:
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
         self._client = client
-        self._label = uuid4().hex[:12]
+        self.conversation = uuid4().hex[:12]  # what its calls are called in the ledger
         self._free = Lock()
 
     def send(
@@ -206,7 +214,11 @@ class Chat:
         loop = Loop(
             self.history,
             prompt,
-            {"model": _usable(self.model), "max_tokens": max_tokens or self.max_tokens, **options},
+            {
+                "model": _usable(self.model),
+                "max_tokens": self.max_tokens if max_tokens is None else max_tokens,
+                **options,
+            },
             limits=Limits(self.max_turns, self.max_seconds, self.max_usd),
             on_truncation=on_truncation,
             fallback=_usable(fallback) if fallback is not None else None,
@@ -228,7 +240,7 @@ class Chat:
             self._free.release()
 
     def _do(self, step: Ask | Run) -> Reading | None:
-        with label(conversation=self._label):
+        with label(conversation=self.conversation):
             if isinstance(step, Run):
                 self._tools.run(step, confirm=self.confirm)
                 if self.display:
@@ -246,7 +258,7 @@ class Chat:
             return checked(reading, stream.response.request.url.host)
 
     async def _do_async(self, step: Ask | Run) -> Reading | None:
-        with label(conversation=self._label):
+        with label(conversation=self.conversation):
             if isinstance(step, Run):
                 await self._tools.arun(step, confirm=self.confirm)
                 if self.display:

@@ -1,9 +1,11 @@
 """Gateways and local servers that speak the Messages API almost: what they get wrong, said so that it can be mended."""
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from .errors import BadStream
+from .models import known
 from .stream import Reading
 
 _OURS = ("Anthropic", "AsyncAnthropic")  # the clients of cloud platforms have errors of their own
@@ -33,6 +35,8 @@ def advise(error: BaseException, client: Any) -> None:
     import anthropic
 
     url = getattr(client, "base_url", None)
+    if isinstance(error, anthropic.NotFoundError) and (near := _near(error)):
+        error.add_note(f"Did you mean {near!r}?")
     if url is None or type(client).__name__ not in _OURS or str(url.host).endswith("anthropic.com"):
         return
     where = (
@@ -52,6 +56,14 @@ def advise(error: BaseException, client: Any) -> None:
         )
     if note:
         error.add_note(note)
+
+
+def _near(error: Any) -> str | None:
+    """A current model whose name is almost the one that was not found."""
+    asked = str(error.api_message or "").removeprefix("model: ")
+    names = [model.id for model in known()]
+    found = get_close_matches(asked, names, n=1, cutoff=0.8)
+    return found[0] if found and found[0] != asked else None
 
 
 def _is_whole(message: Any) -> bool:

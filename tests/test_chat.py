@@ -132,6 +132,24 @@ def test_a_model_that_cannot_answer_is_one_clear_error(model, says):
         Chat(model=model)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"client": "You are kind"}, "not a client of the SDK"),
+        ({"history": [{"role": "user", "content": "hi"}]}, "History.from_messages"),
+    ],
+)
+def test_likely_slips_are_explained(arguments, says):
+    with pytest.raises(ClaudeNbError, match=says):
+        Chat(**arguments)
+
+
+def test_a_model_that_is_almost_right_gets_a_hint():
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        sandbox_chat(model="claude-haiku-5.5").send("hi")
+    assert "Did you mean 'claude-haiku-5-5'?" in caught.value.__notes__
+
+
 def test_an_unknown_model_is_the_apis_own_error_and_the_prompt_is_taken_back():
     chat = sandbox_chat(model="claude-tomorrow-9")
     with pytest.raises(anthropic.NotFoundError) as caught:
