@@ -6,7 +6,7 @@ from typing import Any
 
 from claude_nb.models import Model
 
-from . import calls, fill, filler, ids, prompt, recall, thinking
+from . import calls, fill, filler, ids, prompt, recall, resume, thinking
 
 Json = dict[str, Any]
 
@@ -36,7 +36,13 @@ def content(body: Json, model: Model, *, note: str | None = None) -> list[Json]:
     if not answered and calls.web_search(body, asked):
         return searched(asked, ids.mint("srvtoolu", "web_search", asked))
     messages = body["messages"]
-    reply = answered or recall.answer(messages, asked) or filler.text(asked) or _described(body, model)
+    reply = (
+        answered
+        or resume.rest(messages)
+        or recall.answer(messages, asked)
+        or filler.text(asked)
+        or _described(body, model)
+    )
     return [_block(f"{reply}\n\n{note}" if note else reply)]
 
 
