@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
-from .ledger import format_usd, price_usage
+from .ledger import format_usd, is_unbilled_refusal, price_usage
 from .outcome import Tone, outcome_of
 from .turn import Chip
 
@@ -80,9 +80,19 @@ def _thinking(usage: Mapping[str, Any]) -> int | None:
 
 
 def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bool) -> Chip:
+    category = getattr(message.stop_details, "category", None) if message.stop_reason == "refusal" else None
+    if is_unbilled_refusal(message.stop_reason, category, produced=bool(message.content)):
+        return _chip(
+            "price", "not billed", "A refusal before any output is not billed in this category.", "muted"
+        )
     price = _cost(message, usage)
     if price is None:
-        return _chip("price", "price unknown", f"No dated price is known for {message.model}.", "muted")
+        return _chip(
+            "price",
+            "price unknown",
+            f"No dated price is known for {getattr(message, 'model', None) or 'this model'}.",
+            "muted",
+        )
     amount = format_usd(price) if final else f"over {format_usd(price)}"
     if simulated:
         return _chip(
@@ -95,7 +105,8 @@ def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bo
 
 
 def _cost(message: Any, usage: Mapping[str, Any]) -> Decimal | None:
-    return price_usage(message.model, dict(usage)) if usage else None
+    model = getattr(message, "model", None)
+    return price_usage(model, dict(usage)) if usage and model else None
 
 
 def _chip(kind: Kind, text: str, title: str, tone: Tone) -> Chip:

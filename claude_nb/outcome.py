@@ -153,6 +153,10 @@ def in_words(error: BaseException) -> str:
         text = f"connection lost: {error}"
     elif isinstance(error, ValueError) and not isinstance(error, ClaudeNbError):
         text = "the server sent damaged data"
+    elif isinstance(
+        error, AttributeError | TypeError | IndexError
+    ):  # from inside the SDK, of what it did not expect
+        text = "the server sent what the SDK cannot read"
     else:
         text = str(error) or type(error).__name__
     text = " ".join(text.split())

@@ -82,6 +82,17 @@ def test_usage_that_was_not_reported_is_unknown(usage):
     assert "$0" not in out
 
 
+def test_a_refusal_before_any_output_is_not_billed_and_one_in_the_middle_is():
+    assert "not billed" in text(message("refusal", content=()))
+    assert "not billed" not in text(message("refusal", content=("I",)))
+
+
+def test_a_message_without_a_model_has_no_price():
+    nameless = message()
+    del nameless.model
+    assert "price unknown" in text(nameless)
+
+
 def test_a_failure_takes_the_place_of_the_stop_reason():
     assert kinds(message(None), error="connection lost")[:1] == ["error"]
     assert text(None, error="connection lost") == "connection lost"

@@ -71,6 +71,10 @@ def status_error(status: int, body: dict) -> anthropic.APIStatusError:
         (json.JSONDecodeError("x", "y", 0), "the server sent damaged data"),
         (BadStream("gateway.test answered with text/html"), "gateway.test answered with text/html"),
         (KeyError("k"), "'k'"),
+        (
+            AttributeError("'NoneType' object has no attribute 'x'"),
+            "the server sent what the SDK cannot read",
+        ),
         (RuntimeError(), "RuntimeError"),
         (
             status_error(

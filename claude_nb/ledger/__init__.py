@@ -13,7 +13,7 @@ from .budget import Budget, BudgetExceeded, set_limit
 from .labels import label
 from .ledger import Ledger
 from .money import format_usd
-from .prices import cost_interval, price_usage, worst_usage
+from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
 from .rates import price_version
 from .total import TOKEN_CLASSES, Health, Total
 
@@ -26,6 +26,7 @@ __all__ = [
     "Total",
     "cost_interval",
     "format_usd",
+    "is_unbilled_refusal",
     "label",
     "price_usage",
     "price_version",
