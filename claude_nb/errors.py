@@ -9,7 +9,12 @@
     │   ├── NotAStream      watch() was given something else
     │   ├── StreamConsumed  the stream was read or closed before
     │   └── BadStream       the server did not answer with a stream of messages
+    ├── IncompleteReply     a complete answer was asked for and did not come (in steps.py, with the message)
+    │   ├── LimitReached    a limit in turns, seconds or USD came before the answer
+    │   └── RefusedReply    the model declined (in shape.py)
+    ├── ExtractionError     the answer is complete and does not fit the type (in shape.py)
     ├── LedgerError         the ledger cannot be opened or read
+    │   └── BudgetExceeded  a call was not sent because it would not fit (in ledger/budget.py)
     └── SandboxError        the sandbox was set up wrongly
 
 Errors of the API itself stay the SDK's own (``anthropic.APIError`` and its children). Each message here says
