@@ -1,14 +1,14 @@
 """From someone else's list of messages to a valid conversation, and what had to be changed for that."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from claude_nb.errors import ClaudeNbError, HistoryError, PromptError
 
 from . import content
 from .content import Content, Json
-from .entry import RUNS_ON_SERVER, THINKING, Entry
+from .entry import RUNS_ON_SERVER, THINKING, Entry, running_tools
 from .history import History
 
 _LOST_RESULT = "No result of this call was recorded."
@@ -120,7 +120,9 @@ class _Mender:
         text = (
             given
             if isinstance(given, str)
-            else " ".join(str(block.get("text", "")) for block in given or () if isinstance(block, Mapping))
+            else " ".join(
+                str(block.get("text", "")) for block in _listed(given) if isinstance(block, Mapping)
+            )
         )
         if at == 0 and text.strip():
             self.note(at, "has the role 'system'", "taken as the system prompt")
@@ -184,7 +186,30 @@ class _Mender:
         if answers:
             self.entries.append(Entry("user", answers))
         if words:
+            self._stop_servers(at)
             self.entries.append(Entry("user", words))
+
+    def _stop_servers(self, at: int) -> None:
+        """Leave out server tools that still run: no words may follow them."""
+        end = len(self.entries)
+        while end:
+            while end and self.entries[end - 1].role == "user":
+                end -= 1
+            first = end
+            while first and self.entries[first - 1].role == "assistant":
+                first -= 1
+            turn = self.entries[first:end]
+            running = running_tools([block for entry in turn for block in entry.content])
+            if not running:
+                return
+            names = ", ".join(str(block.get("name")) for block in running)
+            self.note(at, f"comes while the server runs {names}", "call of the server left out")
+            gone = [id(block) for block in running]
+            left = [replace(entry, content=_without(entry.content, gone)) for entry in turn]
+            self.entries[first:end] = [entry for entry in left if entry.sendable]
+            if len(self.entries) > first and self.entries[first].role == "assistant":
+                return
+            end = first
 
     def _answers(self, at: int, block: Json) -> bool:
         if block["tool_use_id"] in self._calls:
@@ -224,7 +249,8 @@ class _Mender:
                 kept.append(block)
                 self._seen |= {block["id"]} if block["type"] == "tool_use" else set()
         calls = [block["id"] for block in kept if block["type"] == "tool_use"]
-        reason = told.get("stop_reason") or ("tool_use" if calls else "end_turn")
+        ended = "tool_use" if calls else "pause_turn" if running_tools(kept) else "end_turn"
+        reason = told.get("stop_reason") or ended
         entry = Entry("assistant", kept, **{**told, "stop_reason": reason})
         if not entry.sendable:
             self.note(at, "has nothing that can be sent", "left out")
@@ -236,3 +262,12 @@ class _Mender:
         """Tell what is wrong with the list as a whole."""
         if not self.entries and not self.changes:
             self.changes.append(Change(None, "is empty", "nothing to do"))
+
+
+def _without(blocks: Sequence[Json], gone: Sequence[int]) -> list[Json]:
+    """The blocks without those, by identity, and without thinking, which no longer fits."""
+    return [block for block in blocks if id(block) not in gone and block["type"] not in THINKING]
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list | tuple) else ()

@@ -19,7 +19,7 @@ def waiting(tree: Tree) -> dict[str, str]:
 
 def server_tools(tree: Tree) -> str:
     """Names of running server tools that may only be followed by tool results now."""
-    calls, after = _last_turn(tree)
+    calls, after = last_turn(reversed(tree.path()), [{"type": "text"}])
     if not any(block["type"] == "tool_result" for block in after):
         return ""
     return ", ".join(str(block.get("name")) for block in running_tools(calls))

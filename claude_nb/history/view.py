@@ -66,22 +66,21 @@ def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
 
 
 def _settled(messages: list[Sent]) -> list[Sent]:
-    """The messages with open server tools and the order of results put right."""
+    """The messages with running server tools and the order of results put right, from the last to the first."""
     kept: list[Sent] = []
-    for number, message in enumerate(messages):
-        if message.role == "user":
-            if any(block["type"] == "tool_result" for block in message.content):
-                message.content.sort(key=lambda block: block["type"] != "tool_result")
-        elif number + 1 < len(messages):
-            message.content = still_sent(message.content, messages[number + 1].content)
+    for message in reversed(messages):
+        if message.role == "assistant" and kept:
+            message.content = still_sent(message.content, kept[-1].content)
         if not message.content:
             continue
         if kept and kept[-1].role == message.role:
-            kept[-1].content.extend(message.content)
-            kept[-1].places.extend(message.places)
-        else:
-            kept.append(message)
-    return kept
+            message.content.extend(kept[-1].content)
+            message.places.extend(kept.pop().places)
+        kept.append(message)
+    for message in kept:
+        if message.role == "user" and any(block["type"] == "tool_result" for block in message.content):
+            message.content.sort(key=lambda block: block["type"] != "tool_result")
+    return kept[::-1]
 
 
 def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
@@ -110,14 +109,15 @@ def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
     return Turn(first, end, pinned=False) if first is not None and end and lost and calls else None
 
 
-def last_turn(path: Iterable[Entry]) -> tuple[list[Json], list[Json]]:
+def last_turn(path: Iterable[Entry], said: Sequence[Json] = ()) -> tuple[list[Json], list[Json]]:
     """The blocks of the model's last turn that is sent, and those of the user after it.
 
     Args:
         path: The entries of a branch, last first.
+        said: What the user would say next.
     """
     calls: list[Json] = []
-    after: list[Json] = []
+    after = list(said)
     for entry in path:
         if entry.role == "assistant":
             calls = [*entry.sendable, *calls]
@@ -129,8 +129,11 @@ def last_turn(path: Iterable[Entry]) -> tuple[list[Json], list[Json]]:
 
 
 def still_sent(turn: list[Json], after: Sequence[Json]) -> list[Json]:
-    """A turn of the model as it can be sent before what the user says: a running server tool bears only results."""
-    if all(block["type"] == "tool_result" for block in after):
+    """A turn of the model as it can be sent before what the user says: no server tool may still run before words.
+
+    Words behind results of the same turn are refused when they are said.
+    """
+    if not after or any(block["type"] == "tool_result" for block in after):
         return turn
     running = running_tools(turn)
     return whole(turn, running) if running else turn
