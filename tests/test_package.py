@@ -82,9 +82,6 @@ def test_rooms_import_only_from_floors_below():
         ["cli"],
     ]
     height = {room: level for level, rooms in enumerate(floors) for room in rooms}
-    loaders = {
-        ("history", "transcript")
-    }  # save() and load() hand over to the room that knows the file format
     for path in (ROOT / "claude_nb").rglob("*.py"):
         parts = path.relative_to(ROOT / "claude_nb").with_suffix("").parts
         room = parts[0]
