@@ -64,7 +64,7 @@ class TestRunningACellAgain:
             notebook.run(cell, lambda cell=cell: self.ask(history, cell))
         notebook.run("b", lambda: self.ask(history, "B"))
         assert [entry.text for entry in history.entries] == ["a", "ok", "B", "ok"]
-        assert "with 2 later messages" in capsys.readouterr().out
+        assert "The earlier one, with 2 later messages, is kept" in capsys.readouterr().out
 
     def test_several_messages_of_one_execution_follow_each_other(self, notebook, capsys):
         history = History()

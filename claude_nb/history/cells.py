@@ -41,7 +41,7 @@ def replace(tree: Tree, cell: str | None, run: str | None) -> Replaced | None:
 def say(replaced: Replaced) -> None:
     """Tell that an earlier turn was replaced, and how to get it back."""
     later = replaced.later
-    lost = f", with {later} later message{'' if later == 1 else 's'}" if later else ""
+    lost = f", with {later} later message{'' if later == 1 else 's'}," if later else ""
     print(  # noqa: T201 - the reader must see that the conversation went on elsewhere
         f"claude_nb: this cell ran before, so its turn is replaced. The earlier one{lost} is kept: "
         f"history.switch({replaced.branch}). To add instead: History(rerun='append')."

@@ -1,5 +1,7 @@
 """What the last turn of a conversation still waits for."""
 
+from collections.abc import Sequence
+
 from .content import Json
 from .entry import running_tools
 from .tree import Tree
@@ -19,7 +21,7 @@ def waiting(tree: Tree) -> dict[str, str]:
 
 def server_tools(tree: Tree) -> str:
     """Names of running server tools that may only be followed by tool results now."""
-    calls, after = last_turn(reversed(tree.path()), [{"type": "text"}])
+    calls, after = _last_turn(tree, [{"type": "text"}])
     if not any(block["type"] == "tool_result" for block in after):
         return ""
     return ", ".join(str(block.get("name")) for block in running_tools(calls))
@@ -32,5 +34,5 @@ def goes_on(tree: Tree) -> bool:
     return paused or (bool(calls) and any(block["type"] == "tool_result" for block in after))
 
 
-def _last_turn(tree: Tree) -> tuple[list[Json], list[Json]]:
-    return last_turn(tree.entries[number] for number in reversed(tree.numbers))
+def _last_turn(tree: Tree, said: Sequence[Json] = ()) -> tuple[list[Json], list[Json]]:
+    return last_turn((tree.entries[number] for number in reversed(tree.numbers)), said)
