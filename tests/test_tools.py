@@ -149,7 +149,7 @@ class TestTheLoop:
 
         chat, _ = chat_of([call("look", n=1), call("look", n=2)], tools=[look])
         chat.send("go")
-        assert seen == [chat._label] * 2
+        assert seen == [chat.conversation] * 2
 
     def test_a_loop_without_end_stops_at_its_limit_and_the_conversation_goes_on(self):
         sandbox = Sandbox(replies=lambda body: [call("add", a=1, b=1)] if body.get("tools") else None)
