@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from claude_nb import plots
+from claude_nb import Chat, connect, plots
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, Ledger
 from claude_nb.plots.canvas import CLASSES
@@ -185,3 +185,23 @@ def test_the_dashboard_has_four_plots():
 
 def test_a_refused_call_is_no_call():
     assert plots.spend(calls(2, outcome="budget_refused")).frame.empty
+
+
+def test_what_if_draws_each_policy_with_and_without_the_cache():
+    from claude_nb.trim import keep_last
+
+    chat = Chat(connect(mode="sandbox", quiet=True, ledger=False), display=False)
+    for words in (60, 70, 80):
+        chat.send(f"Tell me a story of {words} words.")
+    frame = chat.history.what_if([None, keep_last(1)], model="claude-opus-5-5")
+    ax = plots.what_if(frame)
+    widths = [bar.get_width() for container in ax.containers for bar in container]
+    cached, uncached = (frame[frame["caching"] == kind]["cost_usd"] for kind in (True, False))
+    assert widths == [float(cost) for cost in [*cached, *uncached]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(dict.fromkeys(frame["policy"]))
+    assert ax.frame is frame
+
+
+def test_what_if_says_unknown_where_no_price_is_known():
+    frame = pd.DataFrame({"policy": ["a", "a"], "caching": [True, False], "cost_usd": [None, None]})
+    assert "unknown" in {text.get_text() for text in plots.what_if(frame).texts}

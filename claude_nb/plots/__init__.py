@@ -7,6 +7,7 @@ it drew, so that a wrong plot fails a comparison of outputs.
 
 from .board import dashboard
 from .growth import context, context_frame
+from .policies import what_if
 from .shares import shares, shares_frame
 from .spending import budget, models, models_frame, spend, spend_frame
 
@@ -21,4 +22,5 @@ __all__ = [
     "shares_frame",
     "spend",
     "spend_frame",
+    "what_if",
 ]

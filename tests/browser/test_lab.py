@@ -47,13 +47,13 @@ def saved(server: Server, name: str) -> dict:
 
 
 def shown(notebook: dict) -> str:
-    """The plain text of every output of a notebook file."""
+    """The plain text of every output of a notebook file; front ends cut streams into pieces differently."""
     texts = []
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             data = output.get("text") or output.get("data", {}).get("text/plain", "")
             texts.append("".join(data))
-    return "\n".join(texts)
+    return "\n".join(line for text in texts for line in text.splitlines() if line.strip())
 
 
 @pytest.mark.parametrize("name", ["00_start_here.ipynb", "01_first_call.ipynb"])
