@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from claude_nb import Chat, connect, plots
+import claude_nb
+from claude_nb import connect, plots
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, Ledger
 from claude_nb.plots.canvas import CLASSES
@@ -190,7 +191,7 @@ def test_a_refused_call_is_no_call():
 def test_what_if_draws_each_policy_with_and_without_the_cache():
     from claude_nb.trim import keep_last
 
-    chat = Chat(connect(mode="sandbox", quiet=True, ledger=False), display=False)
+    chat = claude_nb.Chat(connect(mode="sandbox", quiet=True, ledger=False), display=False)
     for words in (60, 70, 80):
         chat.send(f"Tell me a story of {words} words.")
     frame = chat.history.what_if([None, keep_last(1)], model="claude-opus-5-5")
