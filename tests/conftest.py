@@ -2,11 +2,17 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts a job in the background
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # what is tested, and its children, can be interrupted
 
 FAKE_KEY = "sk-ant-api03-" + "A1b2C3d4" * 11 + "-fAkEkEy0AA"
 

@@ -157,7 +157,8 @@ class TestLab:
         process.terminate()
         process.wait(20)
         with socket.socket() as again:
-            again.bind(("127.0.0.1", port))  # nobody holds it any more
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", port))  # nobody listens there any more
 
     def test_a_file_in_place_of_the_folder_is_named(self, tmp_path, capsys):
         (tmp_path / "file").write_text("")
