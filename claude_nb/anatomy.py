@@ -1,6 +1,7 @@
 """The anatomy of what the API takes and gives: every field with its value and one line that explains it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,8 @@ from .errors import ClaudeNbError
 from .screens import in_notebook
 
 _VALUE = 44  # characters of a value; the rest is cut, with its size
+_KEY = re.compile(r"sk-ant-[\w-]+")
+_SECRET = ("api_key", "x-api-key", "authorization", "auth_token", "webhook_key")
 _WHOLE = ("input", "input_schema", "schema")  # JSON of the user's own making, shown in one line
 _CELL = "text-align:left;vertical-align:top;max-width:26em;overflow-wrap:anywhere"
 _TABLE = "table-layout:auto;margin-left:0"  # JupyterLab's own tables have columns of equal width
@@ -140,6 +143,9 @@ def _rows(data: Mapping[str, Any], kind: str, path: str, depth: int = 0) -> Iter
     order = {name.removeprefix(prefix): place for place, name in enumerate(known)}
     for name, value in sorted(data.items(), key=lambda item: order.get(item[0], len(known))):
         where = prefix + name
+        if name.lower() in _SECRET:
+            yield Row(depth, name, "(not shown)", "A secret: it is never displayed.")
+            continue
         inside = isinstance(value, Mapping) and bool(value) and name not in _WHOLE
         yield Row(depth, name, _count(value) if inside else _short(value), _texts()[kind].get(where, ""))
         inner = _inner(kind, where)
@@ -188,4 +194,5 @@ def _short(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         return _count(value)
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = _KEY.sub("(a key, not shown)", text)
     return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}… ({len(text):,} characters)"

@@ -1,5 +1,6 @@
 """A conversation to talk to: each message is streamed, shown, kept and accounted for."""
 
+import inspect
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -79,6 +80,17 @@ class Chat:
                 "history= takes a History. Make one of a list with History.from_messages([...])."
             )
         self._tools = Toolbox([tools] if callable(tools) else tools or ())
+        if confirm is not None and (not callable(confirm) or inspect.iscoroutinefunction(confirm)):
+            raise ClaudeNbError(
+                "confirm= takes a function of (name, input) that gives True or False, and is not async."
+            )
+        for name, limit, least in (
+            ("max_turns", max_turns, 1),
+            ("max_seconds", max_seconds, 0),
+            ("max_usd", max_usd, 0),
+        ):
+            if limit is not None and (not isinstance(limit, int | float) or limit < least):
+                raise ClaudeNbError(f"{name} is {limit!r}; it takes a number, {least} or more.")
         self.confirm = confirm
         given = system is not None or trim is not None
         if history is not None and (given or not _same(self._tools, history)):
@@ -211,6 +223,10 @@ class Chat:
         fallback: str | None,
         options: dict[str, Any],
     ) -> Generator[Ask | Run, Any, Any]:
+        if kept := sorted({"messages", "system", "stream"} & options.keys()):
+            raise PromptError(
+                f"{kept[0]}= belongs to the conversation, not to one message. Set it with Chat(...) or History(...)."
+            )
         loop = Loop(
             self.history,
             prompt,

@@ -131,7 +131,7 @@ class Toolbox:
             if call.name not in self._runnable:
                 known = ", ".join(sorted(self.names))
                 run.results[call.id] = _error(call, f"There is no tool {call.name!r}. Tools: {known}.")
-            elif call.name in self._asking and not (confirm or ask)(call.name, dict(call.input)):
+            elif call.name in self._asking and (confirm or ask)(call.name, dict(call.input)) is not True:
                 run.results[call.id] = _error(call, "The user did not allow this call.")
             else:
                 allowed.append(call)

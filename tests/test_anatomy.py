@@ -100,3 +100,10 @@ def test_fields_of_tomorrow_are_shown_without_an_explanation():
         (0, "brand_new", ""),
         (1, "deep", ""),
     ]
+
+
+def test_a_key_in_a_request_is_never_shown(key):
+    request = {**ASK, "extra_headers": {"x-api-key": key}, "api_key": key, "note": f"my key is {key}"}
+    for shown in (repr(anatomy(request)), anatomy(request)._repr_html_()):
+        assert key not in shown
+        assert key[-12:] not in shown

@@ -15,6 +15,7 @@ from claude_nb.errors import ClaudeNbError, HistoryError, ModelError, PromptErro
 from claude_nb.join import anchor, joined, seam
 from claude_nb.sandbox import faults
 from claude_nb.steps import IncompleteReply, LimitReached
+from claude_nb.tools import tool
 from claude_nb.trim import keep_last
 
 
@@ -566,3 +567,46 @@ class TestWhateverHappens:
             assert not chat.history.waiting()
         chat._client = connect(mode="sandbox", quiet=True, ledger=False)
         assert go_on(chat, "Still there?").stop_reason in ("end_turn", "tool_use")
+
+
+@pytest.mark.parametrize("name", ["messages", "system", "stream"])
+def test_what_belongs_to_the_conversation_is_refused_for_one_message(name):
+    chat = sandbox_chat()
+    with pytest.raises(PromptError, match=f"{name}= belongs to the conversation"):
+        chat.send("hi", **{name: []})
+    assert len(chat.history) == 0
+
+
+async def _async_confirm(name, given):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_turns", 0),
+        ("max_turns", "a"),
+        ("max_usd", -1),
+        ("max_seconds", "x"),
+        ("confirm", "x"),
+        ("confirm", _async_confirm),
+    ],
+)
+def test_a_limit_or_question_that_cannot_work_is_refused_at_once(name, value):
+    with pytest.raises(ClaudeNbError, match=name):
+        sandbox_chat(**{name: value})
+
+
+def test_only_true_allows_a_tool_that_asks():
+    ran = []
+
+    @tool(confirm=True)
+    def remove(path: str) -> str:
+        """Remove a file."""
+        ran.append(path)
+        return "gone"
+
+    call = {"type": "tool_use", "id": "toolu_1", "name": "remove", "input": {"path": "/x"}}
+    client = connect(sandbox=Sandbox(replies=[[call], "done"]), quiet=True, ledger=False)
+    Chat(client, tools=[remove], confirm=lambda name, given: "no", display=False).send("go")
+    assert ran == []

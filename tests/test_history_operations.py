@@ -507,3 +507,38 @@ def test_the_table_shows_tokens_pins_cuts_and_branches():
         "width:80px",
     ):
         assert shown in table
+
+
+class TestAutosaveKeepsWhatIsThere:
+    """A file that holds anything else is never written over."""
+
+    def spoken(self, *words: str) -> History:
+        history = History()
+        for word in words:
+            history.user(word)
+            history.reply(
+                {"role": "assistant", "content": [{"type": "text", "text": word}], "stop_reason": "end_turn"}
+            )
+        return history
+
+    def test_a_file_that_is_no_conversation_is_left_alone(self, tmp_path):
+        (tmp_path / "precious.txt").write_text("mine")
+        with pytest.raises(HistoryError, match="is no saved conversation"):
+            self.spoken("a").autosave(tmp_path / "precious.txt")
+        assert (tmp_path / "precious.txt").read_text() == "mine"
+
+    def test_another_conversation_is_left_alone_and_can_be_gone_on_with(self, tmp_path):
+        path = tmp_path / "talk.jsonl"
+        self.spoken("a").autosave(path)
+        with pytest.raises(HistoryError, match=r"holds another conversation.*History\.load"):
+            self.spoken("b").autosave(path)
+        again = History.load(path)
+        again.autosave(path)
+        again.user("more")
+        assert len(History.load(path)) == 3
+
+    def test_two_histories_never_write_to_one_file(self, tmp_path):
+        first, second = self.spoken("a"), self.spoken("a")
+        first.autosave(tmp_path / "talk.jsonl")
+        with pytest.raises(HistoryError, match="another conversation saves itself"):
+            second.autosave(tmp_path / "talk.jsonl")

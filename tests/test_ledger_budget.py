@@ -3,14 +3,17 @@
 import asyncio
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import anthropic
 import pytest
 from ledger_server import REQUEST, Reply, delta, event, message, serving, sse, start, text
+from replay import ASK
 
-from claude_nb.errors import ClaudeNbError
+from claude_nb import Sandbox, connect
+from claude_nb.errors import ClaudeNbError, LedgerError
 from claude_nb.ledger import Budget, BudgetExceeded, Ledger
 
 SONNET = "claude-sonnet-5-5"  # $2 in, $10 out per million tokens
@@ -279,3 +282,45 @@ def test_what_is_no_budget_is_refused_at_once(ledger, wrong):
 
 def test_repr_says_the_limit(ledger):
     assert repr(Budget(5, per="day", ledger=ledger)) == "<Budget $5.00 per day>"
+
+
+@pytest.mark.parametrize("answer", ["y", 1, None, "raise"])
+def test_only_true_is_a_yes_and_a_failing_question_is_a_no(answer):
+    def ask(question):
+        if answer == "raise":
+            raise RuntimeError("no keyboard")
+        return answer
+
+    sandbox, ledger = Sandbox(), Ledger(":memory:")
+    client = connect(sandbox=sandbox, ledger=ledger, quiet=True)
+    with Budget(0.000001, "call", ledger=ledger, on="ask", ask=ask), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(BudgetExceeded):
+            client.messages.create(**ASK)
+    assert not sandbox.requests
+    assert list(ledger.frame()["outcome"]) == ["budget_refused"]
+
+
+async def _later(question):
+    return True
+
+
+@pytest.mark.parametrize("ask", ["y", _later])
+def test_a_question_that_cannot_be_answered_at_once_is_refused(ask):
+    with pytest.raises(LedgerError, match="is not async"):
+        Budget(1, ledger=Ledger(":memory:"), on="ask", ask=ask)
+
+
+def test_a_budget_that_cannot_be_checked_stops_the_call(monkeypatch):
+    sandbox, ledger = Sandbox(), Ledger(":memory:")
+    client = connect(sandbox=sandbox, ledger=ledger, quiet=True)
+    with Budget(1, ledger=ledger) as budget:
+        monkeypatch.setattr(budget, "_used", lambda *arguments, **options: 1 / 0)
+        with pytest.raises(LedgerError, match="its budget could not be checked"):
+            client.messages.create(**ASK)
+    assert not sandbox.requests
+
+
+def test_leaks_of_a_conversation_nobody_knows_is_an_error():
+    with pytest.raises(LedgerError, match="no answered call of the conversation 'typo'"):
+        Ledger(":memory:").leaks("typo")

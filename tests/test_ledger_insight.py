@@ -297,7 +297,8 @@ def test_leaks_take_a_label_or_an_object_with_one_and_print_a_line_each():
     assert repr(api.ledger.leaks()).startswith(
         "turn 2 (cell 2): message 2 repeats message 0: was a cell run twice?"
     )
-    assert repr(api.ledger.leaks("another")) == "no leaks found"
+    with pytest.raises(LedgerError, match="no answered call of the conversation 'another'"):
+        api.ledger.leaks("another")
 
 
 def test_moving_a_cache_breakpoint_changes_no_digest():

@@ -453,8 +453,18 @@ class History:
         return save(self, Path(path))
 
     def autosave(self, path: "str | Path | None") -> None:
-        """Write the conversation to a file now, and each further message as it comes; None stops that."""
-        self._tree.file = None if path is None else self.save(path)
+        """Write the conversation to a file now, and each further message as it comes; None stops that.
+
+        Raises:
+            HistoryError: The file holds something else: another conversation, or none; or another history writes to it.
+        """
+        if path is None:
+            self._tree.file = None
+            return
+        from .transcript import claim
+
+        claim(Path(path), self)
+        self._tree.file = self.save(path)
 
     @classmethod
     def load(cls, path: "str | Path") -> "History":

@@ -24,7 +24,8 @@ def table(
     head = "".join(f"<th style='text-align:left'>{title}</th>" for title in titles)
     more = f"{others} other branch{'' if others == 1 else 'es'}: history.branches()" if others else ""
     caption = f"<caption style='caption-side:bottom;text-align:left'>{more}</caption>" if more else ""
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    safe = "class='tex2jax_ignore mathjax_ignore'"  # what was said is no formula
+    return f"<table {safe}>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _row(place: int, entry: Entry, size: int, width: int, fate: str) -> str:

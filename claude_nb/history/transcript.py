@@ -11,12 +11,14 @@ import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from claude_nb.errors import HistoryError
 
 from .entry import Entry
 from .history import History
 
+_OWNERS: "WeakValueDictionary[Path, History]" = WeakValueDictionary()
 FORMAT = "claude_nb history"
 VERSION = 2
 
@@ -41,6 +43,26 @@ def save(history: History, path: Path) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def claim(path: Path, history: History) -> None:
+    """Make sure that nothing is lost when ``history`` keeps itself in this file.
+
+    Raises:
+        HistoryError: The file holds something else, or another history of this kernel keeps itself there.
+    """
+    owner = _OWNERS.get(path.resolve())
+    if owner is not None and owner is not history and owner._tree.file is not None:  # noqa: SLF001 - the same package
+        raise HistoryError(f"another conversation saves itself to {path}. Name another file.")
+    if path.exists() and path.stat().st_size:
+        advice = f"Go on with it by History.load({str(path)!r}), or name another file."
+        try:
+            kept = load(path).to_dict()["entries"]
+        except HistoryError as error:
+            raise HistoryError(f"{path} exists and is no saved conversation. Name another file.") from error
+        if history.to_dict()["entries"][: len(kept)] != kept:
+            raise HistoryError(f"{path} holds another conversation. {advice}")
+    _OWNERS[path.resolve()] = history
 
 
 def add(path: Path, news: Entry | dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ The row written before each request is the reservation: it carries the most the 
 and the row inserted in one immediate transaction, so that calls made at the same time cannot pass the same check.
 """
 
+import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -95,6 +96,10 @@ class Budget:
         self.per, self.on, self.stop_streams = per, on, stop_streams
         self.ledger = ledger if ledger is not None else Ledger()
         self._ask = ask or _ask_at_keyboard
+        if not callable(self._ask) or inspect.iscoroutinefunction(self._ask):
+            raise LedgerError(
+                "ask= takes a function of the question that gives True or False, and is not async."
+            )
         if per not in get_args(Per) or on not in get_args(On) or self.usd < 0:
             raise LedgerError(
                 f"Budget({usd!r}, per={per!r}, on={on!r}) is not a budget. Type an amount in USD, per one of "
@@ -213,13 +218,24 @@ def _react(store: "Store", row: dict[str, Any], budget: Budget, left: Decimal, w
     """Raise, or return when the call may pass all the same."""
     text = _refusal(row, budget, left, worst)
     if budget.on == "warn":
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        warnings.warn(text.replace("was not sent", "is sent all the same", 1), RuntimeWarning, stacklevel=2)
         return
-    if budget.on == "ask" and budget._ask(f"{text} Send it all the same?"):  # noqa: SLF001 - the same room
+    if budget.on == "ask" and _says_yes(budget, text):
         return
     zero = {"cost_pico": 0, "cost_low_pico": 0, "cost_high_pico": 0}
     store.put(row | zero | {"outcome": "budget_refused", "usage_final": True, "error": text[:200]})
     raise BudgetExceeded(text, cost=worst, left=left)
+
+
+def _says_yes(budget: Budget, text: str) -> bool:
+    """Whether the owner allows the call: only True does, and a question that fails is a no."""
+    try:
+        return budget._ask(f"{text} Send it all the same?") is True  # noqa: SLF001 - the same room
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong with the question, the money stays
+        warnings.warn(
+            f"The question about the budget failed ({type(error).__name__}: {error}).", stacklevel=2
+        )
+        return False
 
 
 def _refusal(row: Mapping[str, Any], budget: Budget, left: Decimal, worst: Decimal | None) -> str:

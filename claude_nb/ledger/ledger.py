@@ -251,13 +251,22 @@ class Ledger:
 
         Args:
             conversation: The label of a conversation or an object with one (a ``Chat``); all calls if not given.
+
+        Raises:
+            LedgerError: The ledger knows no call of this conversation.
         """
         from .insight import turns
         from .leaks import find_leaks
 
         label = getattr(conversation, "conversation", conversation)
         ledger = self if label is None else self.where(conversation=str(label))
-        return find_leaks(turns(ledger._store, ledger._only))  # noqa: SLF001 - a ledger too
+        found = turns(ledger._store, ledger._only)  # noqa: SLF001 - a ledger too
+        if label is not None and not found:
+            raise LedgerError(
+                f"The ledger has no answered call of the conversation {label!r}. Pass a Chat, or one of the names that "
+                'ledger.by("conversation") lists.'
+            )
+        return find_leaks(found)
 
     def reprice(self) -> int:
         """Compute every cost again with today's price data; tokens never change.

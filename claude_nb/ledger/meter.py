@@ -111,6 +111,13 @@ class Meter(Middleware):
         """Reserve what the call can cost; a budget without room for it raises."""
         try:
             record.allowance = admit(self.store, record.row).allowance
+        except LedgerError:
+            record.drop()
+            raise
+        except Exception as error:  # a budget that cannot be checked stops the call
+            record.drop()
+            why = f"{type(error).__name__}: {error}"
+            raise LedgerError(f"The call was not sent: its budget could not be checked ({why}).") from error
         except BaseException:
             record.drop()
             raise
