@@ -126,11 +126,15 @@ def _ledger() -> Iterator[Finding]:
 
 
 def _front_end() -> Iterator[Finding]:
-    for package, purpose in (("jupyterlab", "claude-nb lab"), ("notebook", "Notebook 7")):
+    for package, purpose in (
+        ("jupyterlab", "claude-nb lab"),
+        ("notebook", "Notebook 7"),
+        ("ipykernel", "notebooks"),
+    ):
         installed = _version(package)
         text = installed or f'not installed, needed for {purpose}: pip install "claude_nb[lab]"'
         yield Finding(package, "ok" if installed else "note", text)
-    for package in ("ipywidgets", "anywidget", "ipykernel"):
+    for package in ("ipywidgets", "anywidget"):
         installed = _version(package)
         text = installed or f"missing, replies show as plain text: pip install {package}"
         yield Finding(package, "ok" if installed else "wrong", text)

@@ -198,7 +198,8 @@ def _values(data: Any, column: str | None) -> tuple[Any, list[Any]]:
 
 
 def _row(value: Any, request: dict[str, Any]) -> Row:
-    is_blank = value is None or value != value or (isinstance(value, str) and not value.strip())  # noqa: PLR0124 - NaN
+    missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124 - NaN
+    is_blank = missing or (isinstance(value, str) and not value.strip())
     if is_blank:
         return Row({}, error="empty")
     return Row({**request, "messages": [{"role": "user", "content": content(value)}]})

@@ -182,6 +182,7 @@ def in_one_line(error: BaseException) -> str:
         wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in cause.errors()]
         return f"{error}: {'; '.join(wrong)}"[:_LINE]
     line = _SECRET.sub("[secret]", " ".join(f"{type(error).__name__}: {error}".split()))
+    line = line.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be sent
     return line if len(line) <= _LINE else f"{line[:_LINE]}…"
 
 

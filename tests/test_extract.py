@@ -309,3 +309,9 @@ class TestBatches:
         found = many([f"Ada {year}" for year in range(1800, 1805)], sandbox=sandbox, batch=True, poll=0)
         assert found["born"].tolist() == list(range(1800, 1805))
         assert len(connect(sandbox=sandbox, quiet=True).messages.batches.list().data) == 3
+
+
+def test_every_kind_of_missing_value_is_an_empty_row():
+    client = connect(sandbox=Sandbox(), quiet=True, ledger=False)
+    rows = extract_many([None, float("nan"), pd.NA, pd.NaT, " "], Person, client=client, quiet=True)
+    assert list(rows["error"]) == ["empty"] * 5

@@ -513,3 +513,15 @@ class TestWhatIsShown:
         chat.display = True
         chat.send("go")
         assert "error: There is no tool 'nothing'" in capsys.readouterr().out
+
+
+def test_an_exception_that_cannot_be_encoded_is_still_told_to_the_model():
+    @tool
+    def broken() -> str:
+        """Break."""
+        raise ValueError("\ud800")
+
+    call = {"type": "tool_use", "id": "toolu_1", "name": "broken", "input": {}}
+    client = connect(sandbox=Sandbox(replies=[[call], "done"]), quiet=True, ledger=False)
+    message = Chat(client, tools=[broken], display=False).send("go")
+    assert message.content[-1].text == "done"
