@@ -542,3 +542,14 @@ class TestAutosaveKeepsWhatIsThere:
         first.autosave(tmp_path / "talk.jsonl")
         with pytest.raises(HistoryError, match="another conversation saves itself"):
             second.autosave(tmp_path / "talk.jsonl")
+
+
+@pytest.mark.parametrize("upto", [2, 4])
+def test_a_conversation_that_ends_with_a_reply_can_be_compacted(upto):
+    history = talk("one", message(THINKING, text("1")), "two", message(THINKING, text("2")))
+    history.compact("It was about numbers.", upto)
+    history.user("and now?")
+    words = [block.get("text") for each in history.request()["messages"] for block in each["content"]]
+    assert words[0] == "It was about numbers."
+    assert words[-1] == "and now?"
+    assert ("2" in words) == (upto == 2)

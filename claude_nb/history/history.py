@@ -513,7 +513,7 @@ class History:
         return markdown(self._tree.path(), self._system)
 
     def to_script(self, *, model: str | None = None, max_tokens: int = 4096) -> str:
-        """Give a Python program that asks the last question again with the plain SDK."""
+        """Give a Python program that asks the last question again with the plain SDK, all that was said included."""
         from .export import script
 
         path = self._tree.path()

@@ -27,7 +27,9 @@ def compact(tree: Tree, turns: Sequence[Turn], summary: str, upto: int) -> int:
     if old is None or not 0 < upto <= len(path) or (upto < len(path) and not path[upto].is_prompt):
         starts = [place for place, entry in enumerate(path) if entry.is_prompt and place]
         raise HistoryError(f"a summary stands for whole turns. Turns begin at {starts}; give one as `upto`.")
-    if unfinished.goes_on(tree) or unfinished.waiting(tree):
+    last = tree.last
+    ended = last is not None and last.role == "assistant" and last.stop_reason != "pause_turn"
+    if unfinished.waiting(tree) or (not ended and unfinished.goes_on(tree)):
         raise HistoryError(
             "a tool loop is open, and its thinking depends on what came before. Let it end first."
         )
