@@ -553,3 +553,14 @@ def test_a_conversation_that_ends_with_a_reply_can_be_compacted(upto):
     assert words[0] == "It was about numbers."
     assert words[-1] == "and now?"
     assert ("2" in words) == (upto == 2)
+
+
+def test_only_branches_can_be_switched_to():
+    history = talk("one", message(text("1")), "two", message(text("2")))
+    with pytest.raises(HistoryError, match=r"there is no branch 0; the branches are \[\]"):
+        history.switch(0)
+    assert len(history) == 4
+    history.undo()
+    (other,) = history.branches()
+    history.switch(other.number)
+    assert len(history) == 4

@@ -368,9 +368,11 @@ class History:
             HistoryError: There is no such branch.
         """
         number = branch.number if isinstance(branch, Branch) else branch
-        if not isinstance(number, int) or not 0 <= number < len(self._tree.entries):
-            known = [one.number for one in self.branches()]
-            raise HistoryError(f"there is no branch {branch!r}; the branches are {known}.")
+        known = [one.number for one in self.branches()]
+        if number not in known and number != self._tree.head:
+            raise HistoryError(
+                f"there is no branch {branch!r}; the branches are {known} (numbers, not places)."
+            )
         self._tree.go(number)
 
     def pin(self, at: int, *, on: bool = True) -> None:

@@ -218,6 +218,8 @@ def server_clearing(
     }
     if at_least is not None:
         edit["clear_at_least"] = {"type": "input_tokens", "value": at_least}
+    if isinstance(exclude_tools, str):
+        raise HistoryError(f"exclude_tools= takes a list of names: [{exclude_tools!r}].")
     if exclude_tools:
         edit["exclude_tools"] = list(exclude_tools)
     return ServerSide(edit, "context-management-2025-06-27")
