@@ -100,7 +100,8 @@ class TestReadme:
 
     @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
     def test_its_links_and_images_exist(self, page):
-        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src(?:set)?="([^"]+)"', text):
             if not target.startswith(("http://", "https://", "mailto:")):
                 assert (page.parent / target).exists(), target
 
