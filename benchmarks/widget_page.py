@@ -80,7 +80,7 @@ WHOLE = """async ([text, kind]) => {
 
 def grown(unit: str) -> str:
     """The unit again and again, with a number in it so that no two are alike."""
-    word = re.search(r"[a-z]{4,}", unit)[0]  # type: ignore[index]
+    word = re.search(r"[a-z]{4,}", unit)[0]  # type: ignore[index] # every unit has such a word
     units = (unit.replace(word, f"{word} {n}", 1) for n in range(SIZE // len(unit) + 1))
     return "".join(units)[:SIZE]
 

@@ -28,7 +28,7 @@ def connect(
     api_key: str | None = None,
     base_url: str | None = None,
     ledger: "Ledger | str | Literal[False] | None" = None,
-    budget: "Budget | float | None" = None,
+    budget: "Budget | float | Literal[False] | None" = None,
     sandbox: "Sandbox | None" = None,
     tape: "str | Path | None" = None,
     record: "str | Path | None" = None,
@@ -47,7 +47,7 @@ def connect(
         base_url: A gateway or local server that speaks the Messages API.
         ledger: Where calls are recorded: default the user's ledger; a ``Ledger`` or database URL; ``False`` for none.
         budget: A ``Budget``, or an amount in USD for the calls of this kernel, in place of the amount that an earlier
-            ``connect()`` set. A call that would not fit is refused before it is sent.
+            ``connect()`` set; ``False`` lifts that, None leaves it. A call that would not fit is refused unsent.
         sandbox: A ``Sandbox`` of your own (scripted replies, faults, a tape). Implies ``mode="sandbox"``.
         tape: Recorded exchanges that the sandbox replays where no key is found; a live client never does.
         record: A ``.jsonl`` file to which every live exchange is appended, without keys and ids, for
@@ -84,7 +84,7 @@ def connect_async(
     api_key: str | None = None,
     base_url: str | None = None,
     ledger: "Ledger | str | Literal[False] | None" = None,
-    budget: "Budget | float | None" = None,
+    budget: "Budget | float | Literal[False] | None" = None,
     sandbox: "Sandbox | None" = None,
     tape: "str | Path | None" = None,
     record: "str | Path | None" = None,
@@ -213,7 +213,7 @@ def _without_v1(base_url: str | None) -> str | None:
 
 def _meter(ledger: Any, budget: Any, *, simulated: bool) -> Any:
     if ledger is False:
-        if budget is not None:
+        if budget:
             raise ClaudeNbError("a budget needs a ledger to count in. Leave out ledger=False.")
         return None
     from .ledger import Budget, Ledger, set_limit
@@ -225,5 +225,6 @@ def _meter(ledger: Any, budget: Any, *, simulated: bool) -> Any:
             )
         return budget.ledger.middleware(simulated=simulated)
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-    set_limit(book, budget)
+    if budget is not None:
+        set_limit(book, None if budget is False else budget)
     return book.middleware(simulated=simulated)

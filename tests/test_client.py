@@ -146,13 +146,16 @@ def test_a_budget_refuses_a_call_before_it_is_sent():
     assert not sandbox.requests
 
 
-def test_a_later_connect_replaces_the_amount_and_none_lifts_it():
+def test_a_later_connect_replaces_the_amount_false_lifts_it_and_none_leaves_it():
+    """A Chat without a client connects by itself: that must not lift a limit."""
     ledger = Ledger(":memory:")
     connect(mode="sandbox", quiet=True, ledger=ledger, budget=0.000001)
     connect(mode="sandbox", quiet=True, ledger=ledger, budget=1).messages.create(**ASK)
     connect(mode="sandbox", quiet=True, ledger=ledger, budget=0.000001)
-    connect(mode="sandbox", quiet=True, ledger=ledger).messages.create(**ASK)
-    assert len(ledger.frame()) == 2
+    with pytest.raises(BudgetExceeded):
+        connect(mode="sandbox", quiet=True, ledger=ledger).messages.create(**ASK)
+    connect(mode="sandbox", quiet=True, ledger=ledger, budget=False).messages.create(**ASK)
+    assert list(ledger.frame()["outcome"]) == ["ok", "budget_refused", "ok"]
 
 
 def test_a_budget_of_ones_own_brings_its_ledger():

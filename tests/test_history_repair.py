@@ -61,7 +61,7 @@ TURNS = st.sampled_from(
 
 def as_messages(turns: list, lost: int) -> list[dict]:
     """Turns as messages, one of which is lost."""
-    results = lambda block: {"type": "tool_result", "tool_use_id": block} if isinstance(block, str) else block  # noqa: E731
+    results = lambda block: {"type": "tool_result", "tool_use_id": block} if isinstance(block, str) else block  # noqa: E731 - one line of test data
     flat = [
         {"role": role, "content": [results(one) for one in blocks]} for turn in turns for role, blocks in turn
     ]

@@ -277,7 +277,7 @@ def everywhere(text: str) -> dict[str, str]:
         for kind in kinds
     ]
     chip = {"kind": "error", "text": text, "title": text, "tone": text}
-    return static_bundle(blocks, [chip], state={"phase": "failed", "text": text})  # type: ignore[list-item]
+    return static_bundle(blocks, [chip], state={"phase": "failed", "text": text})  # type: ignore[list-item] # hostile on purpose
 
 
 FRAGMENTS = [
@@ -356,7 +356,7 @@ def test_text_nested_too_deep_is_saved_as_source():
 
 
 def saved(*blocks: dict[str, Any]) -> tuple[str, str]:
-    bundle = static_bundle(blocks, [], state=DONE)  # type: ignore[arg-type]
+    bundle = static_bundle(blocks, [], state=DONE)  # type: ignore[arg-type] # hostile on purpose
     return audit(bundle["text/html"]).strip(), bundle["text/plain"]
 
 
