@@ -146,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Quiet(ThreadingHTTPServer):
+    request_queue_size = 128  # the default of 5 resets connections when twenty threads connect at once
     daemon_threads = True
 
     def handle_error(self, request, client_address):

@@ -69,6 +69,7 @@ def _bound(sandbox: Sandbox, port: int) -> ThreadingHTTPServer:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the default of 5 resets connections when a class connects at once
     daemon_threads = True
     block_on_close = False
 
