@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from .anatomy import show
     from .chat import Chat
     from .client import connect, connect_async
+    from .comparison import acompare, compare
+    from .extract import aextract_many, extract_many
     from .history import History
     from .ledger import Budget, Ledger
     from .models import MODEL
     from .sandbox import Sandbox
     from .stream import watch, watch_async
+    from .tools import tool
 
 __version__ = "0.1.0"
 
@@ -34,10 +37,15 @@ __all__ = [
     "History",
     "Ledger",
     "Sandbox",
+    "acompare",
+    "aextract_many",
+    "compare",
     "connect",
     "connect_async",
+    "extract_many",
     "plots",
     "show",
+    "tool",
     "watch",
     "watch_async",
 ]
@@ -49,9 +57,14 @@ _ROOMS = {
     "History": "history",
     "Ledger": "ledger",
     "Sandbox": "sandbox",
+    "acompare": "comparison",
+    "aextract_many": "extract",
+    "compare": "comparison",
     "connect": "client",
     "connect_async": "client",
+    "extract_many": "extract",
     "show": "anatomy",
+    "tool": "tools",
     "watch": "stream",
     "watch_async": "stream",
 }

@@ -36,7 +36,14 @@ def test_the_names_promised_are_the_names_there():
 
 
 def test_the_face_stays_small():
-    assert len(claude_nb.__all__) <= 12
+    twins = {"acompare", "aextract_many", "connect_async", "watch_async"}
+    assert len(set(claude_nb.__all__) - twins) <= 13
+
+
+def test_the_names_stand_in_their_order():
+    constants, rest = claude_nb.__all__[:1], claude_nb.__all__[1:]
+    assert constants == ["MODEL"]
+    assert rest == sorted(rest)
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
@@ -77,7 +84,7 @@ def test_rooms_import_only_from_floors_below():
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape"],
         ["batch", "extract", "chat"],
-        ["compare"],
+        ["comparison", "lab"],
         ["lessons", "tutorials", "doctor", "spend", "magics"],
         ["cli"],
     ]

@@ -11,7 +11,7 @@ from replay import Replay
 from test_stream import END, OPEN, STOP, delta, event
 
 from claude_nb import Chat
-from claude_nb.compare import compare
+from claude_nb.comparison import compare
 from claude_nb.errors import BadStream
 from claude_nb.extract import extract_many
 from claude_nb.join import words

@@ -4,7 +4,7 @@ from replay import Replay
 from test_stream import END, OPEN, START, STOP, WHOLE, delta, done
 
 from claude_nb import MODEL, Sandbox, connect, connect_async
-from claude_nb.compare import acompare, compare
+from claude_nb.comparison import acompare, compare
 from claude_nb.errors import PromptError
 from claude_nb.sandbox import faults
 
