@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from .client import connect, connect_async
+from .client import client_for
 from .errors import ClaudeNbError, HistoryError, ModelError, PromptError
 from .frames import frame_of
 from .history import Content, History
@@ -142,12 +142,7 @@ class Chat:
             LimitReached: ``max_turns``, ``max_seconds`` or ``max_usd`` forbid a further request; likewise.
             anthropic.APIError, httpx2.HTTPError: What the SDK raised.
         """
-        if self._client is None:
-            self._client = connect()
-        elif _is_async(self._client):
-            raise ClaudeNbError(
-                "this chat's client is async: use await chat.asend(...), or give Chat a connect()."
-            )
+        self._client = client_for(self._client, is_async=False, instead="await chat.asend(...)")
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
         with self._alone():
             return drive(steps, self._do)
@@ -164,12 +159,7 @@ class Chat:
         **options: Any,
     ) -> Any:
         """Do the same as :meth:`send` with an async client: ``await chat.asend("…")``."""
-        if self._client is None:
-            self._client = connect_async()
-        elif not _is_async(self._client):
-            raise ClaudeNbError(
-                "this chat's client is sync: use chat.send(...), or give Chat a connect_async()."
-            )
+        self._client = client_for(self._client, is_async=True, instead="chat.send(...)")
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
         with self._alone():
             return await drive_async(steps, self._do_async)
@@ -292,12 +282,6 @@ class Chat:
     def _messages(self, ask: Ask) -> Any:
         """Where a request goes: with ``betas``, to the SDK's beta namespace."""
         return self._client.beta.messages if "betas" in ask.request else self._client.messages
-
-
-def _is_async(client: Any) -> bool:
-    return type(client).__name__.startswith(
-        "Async"
-    )  # as all clients of the SDK are named, also for cloud platforms
 
 
 def _same(tools: Toolbox, history: History) -> bool:

@@ -107,6 +107,36 @@ def connect_async(
     )
 
 
+def client_for(client: Any, *, is_async: bool, instead: str, quiet: bool = False) -> Any:
+    """Give the client to use: the one given, if it is of the kind needed, or a new one for None.
+
+    Args:
+        client: What the user gave.
+        is_async: Whether an async client is needed.
+        instead: What to call with a client of the other kind, for the error.
+        quiet: Print nothing about a new client.
+
+    Raises:
+        ClaudeNbError: It is no client of the SDK, or one of the other kind.
+    """
+    if client is None:
+        return connect_async(quiet=quiet) if is_async else connect(quiet=quiet)
+    make = "connect_async()" if is_async else "connect()"
+    if isinstance(client, type) or not hasattr(client, "messages"):
+        raise ClaudeNbError(
+            f"client is {type(client).__name__}, not a client of the SDK. Write client={make}."
+        )
+    if is_async_client(client) != is_async:
+        kind = "sync" if is_async else "async"
+        raise ClaudeNbError(f"this client is {kind}: use {instead}, or {make}.")
+    return client
+
+
+def is_async_client(client: Any) -> bool:
+    """Tell whether a client of the SDK is async, also one of a cloud platform: all are named so."""
+    return any(kind.__name__.startswith("Async") for kind in type(client).__mro__)
+
+
 class _Plan:
     """What to connect to, decided before any client exists."""
 

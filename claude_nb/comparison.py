@@ -10,7 +10,7 @@ from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from .client import connect, connect_async
+from .client import client_for
 from .errors import BadStream, PromptError
 from .footer import footer
 from .history import History
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 _COLUMN = "flex:1 1 20em;min-width:0;padding:0 12px;border-left:2px solid rgba(128,128,128,.4)"
+_NO_MATH = "tex2jax_ignore mathjax_ignore"  # "$5 and $6" is money
 _SHOWN = 40  # characters of a prompt as a heading
+
+Asked = tuple[str, dict[str, Any]]
+"""What is asked: its label, and the arguments of ``client.messages.stream``."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         columns = "\n".join(
-            f'<div style="{_COLUMN}"><p><b>{escape(answer.label)}</b></p>\n{_bundle(answer)["text/html"]}</div>'
+            f'<div style="{_COLUMN}">{_heading(answer.label)}\n{_bundle(answer)["text/html"]}</div>'
             for answer in self.answers
         )
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">\n{columns}\n</div>'
@@ -132,18 +136,8 @@ def compare(
     asked = list(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )
-    client = client or connect()
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="claude_nb compare")
-    try:
-        answers = [
-            pool.submit(
-                copy_context().run, _ask, client, name, {**request, "max_tokens": max_tokens, **options}
-            )
-            for name, request in asked
-        ]
-        return Comparison(tuple(answer.result() for answer in answers))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for nobody
+    client = client_for(client, is_async=False, instead="await acompare(...)")
+    return Comparison(ask_all(client, asked, max_tokens=max_tokens, **options))
 
 
 async def acompare(
@@ -162,14 +156,32 @@ async def acompare(
     asked = list(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )
-    client = client or connect_async()
-    answers = await asyncio.gather(
-        *(
-            _ask_async(client, name, {**request, "max_tokens": max_tokens, **options})
-            for name, request in asked
-        )
-    )
-    return Comparison(tuple(answers))
+    client = client_for(client, is_async=True, instead="compare(...)")
+    return Comparison(await ask_all_async(client, asked, max_tokens=max_tokens, **options))
+
+
+def ask_all(client: Any, asked: Sequence[Asked], **options: Any) -> tuple[Answer, ...]:
+    """Give an answer for each label and request, a few at the same time; what fails is an answer with the reason."""
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="claude_nb compare")
+    try:
+        answers = [
+            pool.submit(copy_context().run, _ask, client, label, {**request, **options})
+            for label, request in asked
+        ]
+        return tuple(answer.result() for answer in answers)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for nobody
+
+
+async def ask_all_async(client: Any, asked: Sequence[Asked], **options: Any) -> tuple[Answer, ...]:
+    """Do the same as :func:`ask_all` with an async client."""
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(label: str, request: dict[str, Any]) -> Answer:
+        async with free:
+            return await _ask_async(client, label, {**request, **options})
+
+    return tuple(await asyncio.gather(*(one(label, request) for label, request in asked)))
 
 
 def _requests(
@@ -180,7 +192,7 @@ def _requests(
     systems: Sequence[str] | None,
     model: str,
     system: str | None,
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[Asked]:
     """Label and request of each answer, checked before anything is sent."""
     given = {
         name: value
@@ -201,7 +213,7 @@ def _requests(
     for place, value in enumerate(values, 1):
         history = History(system=value if varied == "systems" else system)
         history.user(value if varied == "prompts" else prompt)
-        label = value if varied == "models" else f"{place}. {_short(value)}"
+        label = value if varied == "models" else f"{place}. {short(value)}"
         yield label, {"model": value if varied == "models" else model, **history.request()}
 
 
@@ -286,6 +298,11 @@ def _bundle(answer: Answer) -> dict[str, str]:
     return saved_bundle(list(answer.blocks), chips, {"phase": "done", "text": ""})
 
 
-def _short(value: Any) -> str:
+def _heading(label: str) -> str:
+    return f'<p class="{_NO_MATH}"><b>{escape(label)}</b></p>'
+
+
+def short(value: Any) -> str:
+    """Give a prompt as a heading: its beginning, in one line."""
     text = " ".join(str(value).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

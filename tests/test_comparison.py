@@ -5,7 +5,7 @@ from test_stream import END, OPEN, START, STOP, WHOLE, delta, done
 
 from claude_nb import MODEL, Sandbox, connect, connect_async
 from claude_nb.comparison import acompare, compare
-from claude_nb.errors import PromptError
+from claude_nb.errors import ClaudeNbError, PromptError
 from claude_nb.sandbox import faults
 
 MODELS = ["claude-haiku-5-5", "claude-opus-4-8", "claude-sonnet-5-5"]
@@ -116,3 +116,21 @@ def test_what_cannot_be_compared_is_one_clear_error_and_nothing_is_sent(given):
 def test_an_unknown_label_names_those_there_are():
     with pytest.raises(KeyError, match="claude-haiku-5-5"):
         compare("hi", models=MODELS, client=client())["gpt"]
+
+
+@pytest.mark.parametrize("wrong", ["sk-x", connect_async, 3])
+def test_what_is_no_client_is_said_to_be_none(wrong):
+    with pytest.raises(ClaudeNbError, match="not a client of the SDK"):
+        compare("hi", models=MODELS, client=wrong)
+
+
+def test_a_client_of_the_other_kind_is_told_what_to_call(run):
+    with pytest.raises(ClaudeNbError, match="await acompare"):
+        compare("hi", models=MODELS, client=connect_async(mode="sandbox", quiet=True))
+    with pytest.raises(ClaudeNbError, match=r"use compare\("):
+        run(acompare("hi", models=MODELS, client=client()))
+
+
+def test_money_in_a_label_is_not_typeset_as_a_formula():
+    html = compare(prompts=["$5 and $6"], client=client())._repr_html_()
+    assert 'mathjax_ignore"><b>1. $5 and $6</b>' in html

@@ -6,6 +6,7 @@ it drew, so that a wrong plot fails a comparison of outputs.
 """
 
 from .board import dashboard
+from .effect import effect, effect_frame
 from .growth import context, context_frame
 from .policies import what_if
 from .shares import shares, shares_frame
@@ -16,6 +17,8 @@ __all__ = [
     "context",
     "context_frame",
     "dashboard",
+    "effect",
+    "effect_frame",
     "models",
     "models_frame",
     "shares",
