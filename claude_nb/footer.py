@@ -59,6 +59,17 @@ def footer_text(chips: list[Chip]) -> str:
     return " · ".join(entry["text"] for entry in chips)
 
 
+def thinking_share(message: Any) -> str:
+    """Give how much of a reply was thinking, ``"48 tokens, 24 % of the output"``; empty where it is unknown."""
+    if message is None or message.stop_reason is None or message.usage is None:
+        return ""
+    usage = message.usage.to_dict()
+    thinking, output = _thinking(usage), usage.get("output_tokens")
+    if not thinking or not output:
+        return ""
+    return f"{thinking:,} tokens, {100 * thinking / output:.0f} % of the output"
+
+
 def _tokens(usage: Mapping[str, Any], *, final: bool) -> Chip:
     known = [usage[name] for name in _PARTS if usage.get(name) is not None]
     cached, thinking = usage.get("cache_read_input_tokens"), _thinking(usage)

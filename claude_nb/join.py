@@ -33,6 +33,18 @@ def seam(before: str, after: str) -> str:
     return before + after
 
 
+def certain(before: str, start: str) -> bool:
+    """Tell whether enough of a continuation is here to know what of it is repetition."""
+    end = anchor(before)
+    return len(start) >= _MOST_OVERLAP or bool(end and start.lstrip().startswith(end))
+
+
+def added(before: str, after: str) -> str:
+    """Give what a continuation adds to a cut text that is shown already."""
+    whole = seam(before, after)
+    return whole[len(before if whole.startswith(before) else before.rstrip()) :]
+
+
 def joined(pieces: Sequence[Any]) -> Any:
     """Give the pieces of one answer as one SDK ``Message``; None for none.
 

@@ -3,12 +3,40 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .footer import footer_text
+from .footer import footer, footer_text, thinking_share
 from .turn import Block, Chip, Op, State, block_info
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a reply ended, and what its footer is made of.
+
+    Attributes:
+        message: The SDK's ``Message``, partial ones too; None when none arrived.
+        state: The last state, for the reader.
+        simulated: Whether the offline sandbox replied.
+        failure: What went wrong, in words; None when nothing did.
+        first_token: Time to the first token in seconds, of a live reply.
+        seconds: Time of the whole reply in seconds, of a live reply.
+    """
+
+    message: Any
+    state: State
+    simulated: bool = False
+    failure: str | None = None
+    first_token: float | None = None
+    seconds: float | None = None
+
+    @property
+    def chips(self) -> list[Chip]:
+        """The footer."""
+        times = {"first_token": self.first_token, "seconds": self.seconds}
+        return footer(self.message, simulated=self.simulated, error=self.failure, **times)
 
 
 class Screen(Protocol):
@@ -26,7 +54,7 @@ class Screen(Protocol):
     def draw(self, ops: list[Op]) -> None:
         """Follow the reply by some display operations."""
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
+    def end(self, blocks: list[Block], ending: Ending) -> None:
         """Show the reply as it stays."""
 
     def cancel(self) -> None:
@@ -48,7 +76,7 @@ class Silent:
     def draw(self, ops: list[Op]) -> None:
         """Show nothing."""
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
+    def end(self, blocks: list[Block], ending: Ending) -> None:
         """Show nothing."""
 
     def cancel(self) -> None:
@@ -84,12 +112,12 @@ class Terminal:
             elif op[0] == "close":
                 self._close()
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
+    def end(self, blocks: list[Block], ending: Ending) -> None:
         """Print the footer, and what went wrong if the reply failed."""
-        del blocks, state  # both are printed already, or said in the footer
+        del blocks  # they are printed already
         if self._inside:
             self._close()
-        self._write(f"{self._dim}[{_printable(footer_text(chips))}]{self._plain}\n")
+        self._write(f"{self._dim}[{_printable(footer_text(ending.chips))}]{self._plain}\n")
 
     def _open(self, kind: str, info: dict[str, Any]) -> None:
         self._inside, self._hidden = True, "hidden by the model" if kind.endswith("thinking") else ""
@@ -139,23 +167,39 @@ class Notebook:
             else:
                 self._outbox.put(op)
 
-    def end(self, blocks: list[Block], chips: list[Chip], state: State) -> None:
+    def end(self, blocks: list[Block], ending: Ending) -> None:
         """Replace the live view by the static one."""
         from IPython.display import display
 
-        self._outbox.put(["state", state])
+        chips, share = ending.chips, thinking_share(ending.message)
+        for index in [index for index, block in enumerate(blocks) if block.type == "thinking"][:1]:
+            self._outbox.put(["note", index, share])
+        self._outbox.put(["state", ending.state])
         self._outbox.put(["footer", chips])
         self._outbox.flush()
         # The static view first: with the live one emptied first, the page would collapse for a frame and jump.
-        display(saved_bundle(blocks, chips, state), raw=True)  # type: ignore[no-untyped-call] # IPython's own
+        saved = saved_bundle(blocks, chips, ending.state, thinking=share)
+        display(saved, raw=True)  # type: ignore[no-untyped-call] # IPython's own
         self._view.clear()
 
 
-def saved_bundle(blocks: list[Block], chips: list[Chip], state: State) -> dict[str, str]:
-    """Give the static form of a reply, ``text/html`` (safe) and ``text/plain``."""
+def saved_bundle(
+    blocks: list[Block], chips: list[Chip], state: State, *, thinking: str = ""
+) -> dict[str, str]:
+    """Give the static form of a reply, ``text/html`` (safe) and ``text/plain``.
+
+    Args:
+        blocks: What was said.
+        chips: The footer.
+        state: How it ended.
+        thinking: What stands at the first thinking of the reply, see ``thinking_share``.
+    """
     from .widgets.saved import static_bundle
 
-    return static_bundle([saved_block(block) for block in blocks], chips, state=state)
+    saved = [saved_block(block) for block in blocks]
+    for block in [block for block in saved if block["type"] == "thinking"][:1]:
+        block["note"] = thinking
+    return static_bundle(saved, chips, state=state)
 
 
 def saved_block(block: Block) -> dict[str, Any]:

@@ -40,9 +40,15 @@ class Limits:
 
 @dataclass
 class Ask:
-    """Send this request; answer with a ``Reading``."""
+    """Send this request; answer with a ``Reading``.
+
+    Attributes:
+        request: Arguments of ``client.messages.stream``.
+        after: The ``Message`` that the reply goes on with, cut or paused, so that both are shown in one view.
+    """
 
     request: dict[str, Any]
+    after: Any = None
 
 
 @dataclass

@@ -6,23 +6,21 @@ on screen, marked, and the connection closed. A stop by the button returns the p
 """
 
 import asyncio
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
 from .errors import BadStream, NotAStream, StreamConsumed
-from .footer import footer
 from .models import SANDBOX_HEADER
 from .outcome import INTERRUPTED, in_words
-from .screens import Screen, Silent, screen_here
+from .screens import Ending, Screen
+from .showing import awaiting, begun
 from .turn import State, Turn
-from .waiting import listening
+
+__all__ = ["Reading", "awaiting", "read", "read_async", "watch", "watch_async"]
 
 
 def watch(stream: Any, *, display: bool = True) -> Any:
@@ -97,7 +95,7 @@ def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> 
         stream = anthropic.MessageStream(stream, output_format=anthropic.NOT_GIVEN)
     if not isinstance(stream, anthropic.MessageStream | BetaMessageStream):
         raise NotAStream(_not_a_stream(stream))
-    watching = _Watching(stream, screen or _begun(display=display))
+    watching = _Watching(stream, screen or begun(display=display))
     try:
         watching.begin(stream.response.close)
         for event in stream:
@@ -123,7 +121,7 @@ async def read_async(stream: Any, *, display: bool = True, screen: Screen | None
         stream = anthropic.AsyncMessageStream(stream, output_format=anthropic.NOT_GIVEN)
     if not isinstance(stream, anthropic.AsyncMessageStream | BetaAsyncMessageStream):
         raise NotAStream(_not_a_stream(stream))
-    watching = _Watching(stream, screen or _begun(display=display))
+    watching = _Watching(stream, screen or begun(display=display))
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     try:
         watching.begin(lambda: loop.call_soon_threadsafe(task.cancel) if task else None)
@@ -138,34 +136,6 @@ async def read_async(stream: Any, *, display: bool = True, screen: Screen | None
     finally:
         await stream.close()
     return watching.end()
-
-
-@contextmanager
-def awaiting(*, display: bool = True) -> Iterator[Screen]:
-    """Show that a reply is awaited, from before its request is sent; the screen is for ``read(..., screen=...)``.
-
-    Inside the ``with`` the screen follows what the call waits for: the connection, or the next try. Stop interrupts
-    the waiting as the kernel's own interrupt does. Where no reply begins, the screen is taken away again.
-    """
-    screen = _begun(display=display)
-    screen.stop = _interrupt
-    try:
-        with listening(lambda state: screen.draw([["state", state]])):
-            yield screen
-    except BaseException:
-        screen.cancel()
-        raise
-
-
-def _begun(*, display: bool) -> Screen:
-    screen = screen_here() if display else Silent()
-    screen.begin()
-    return screen
-
-
-def _interrupt() -> None:
-    """Wake the main thread from the SDK's sleep between two tries."""
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class _Watching:
@@ -207,19 +177,13 @@ class _Watching:
         interrupted = isinstance(self.error, KeyboardInterrupt | asyncio.CancelledError)
         failure = in_words(self.error) if self.error and not interrupted else None
         simulated = SANDBOX_HEADER in self._stream.response.headers
-        chips = footer(
-            message,
-            simulated=simulated,
-            first_token=None if simulated else self._first_token,
-            seconds=time.monotonic() - self._began,
-            error=failure,
-        )
         state: State = {"phase": "done", "text": "Done"}
         if failure:
             state = {"phase": "failed", "text": failure}
         elif message is None or message.stop_reason is None:
             state = {"phase": "interrupted", "text": INTERRUPTED.label}
-        self._screen.end(self._turn.blocks, chips, state)
+        first, seconds = (None, None) if simulated else (self._first_token, time.monotonic() - self._began)
+        self._screen.end(self._turn.blocks, Ending(message, state, simulated, failure, first, seconds))
         return Reading(message, self.error, simulated)
 
     def _snapshot(self) -> Any:

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from anthropic.types import Message, OutputTokensDetails, TextBlock, Usage
 
-from claude_nb.footer import footer, footer_text
+from claude_nb.footer import footer, footer_text, thinking_share
 from claude_nb.ledger import price_usage
 
 
@@ -96,3 +96,21 @@ def test_a_message_without_a_model_has_no_price():
 def test_a_failure_takes_the_place_of_the_stop_reason():
     assert kinds(message(None), error="connection lost")[:1] == ["error"]
     assert text(None, error="connection lost") == "connection lost"
+
+
+def thought(thinking: int | None, output: int = 200, **fields) -> Message:
+    details = OutputTokensDetails(thinking_tokens=thinking) if thinking is not None else None
+    usage = Usage(input_tokens=1, output_tokens=output, output_tokens_details=details)
+    return message(usage=usage, **fields)
+
+
+def test_the_share_of_thinking_is_of_the_output_tokens():
+    assert thinking_share(thought(48)) == "48 tokens, 24 % of the output"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [None, message(usage=None), thought(None), thought(0), thought(48, stop_reason=None), thought(48, 0)],
+)
+def test_an_unknown_share_of_thinking_is_not_told(reply):
+    assert thinking_share(reply) == ""

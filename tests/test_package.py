@@ -80,7 +80,7 @@ def test_rooms_import_only_from_floors_below():
         ["credentials", "sandbox", "outcome", "turn", "join", "attach", "steps"],
         ["waiting", "ledger"],
         ["plots", "footer", "widgets"],
-        ["screens", "results", "tools"],
+        ["screens", "showing", "results", "tools"],
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape"],
         ["batch", "extract", "chat"],

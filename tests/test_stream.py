@@ -9,9 +9,10 @@ from recordings import expected, needs_recordings, streams
 from replay import ASK, Replay
 
 import claude_nb.stream as room
-from claude_nb import Ledger, Sandbox, connect, connect_async, watch, watch_async
+from claude_nb import Ledger, Sandbox, connect, connect_async, showing, watch, watch_async
 from claude_nb.errors import BadStream, NotAStream, StreamConsumed
 from claude_nb.sandbox import faults
+from claude_nb.screens import Silent
 from claude_nb.turn import Turn
 
 
@@ -269,11 +270,11 @@ class TestStop:
     def test_a_stop_ends_the_stream_within_half_a_second_and_returns_the_partial_message(self, monkeypatch):
         """The stop comes from another thread while the server is silent, as the button's does."""
 
-        class Screen(room.Silent):
+        class Screen(Silent):
             def begin(self):
                 threading.Timer(0.2, lambda: self.stop()).start()
 
-        monkeypatch.setattr(room, "screen_here", Screen)
+        monkeypatch.setattr(showing, "screen_here", Screen)
         silence = threading.Event()
         replay = Replay(
             START, OPEN, delta("Hello"), lambda: silence.wait(0.4), delta(" never"), END, done(), STOP
@@ -283,11 +284,11 @@ class TestStop:
         assert replay.body.closed
 
     def test_an_async_stop_does_not_cancel_the_cell(self, monkeypatch, run):
-        class Screen(room.Silent):
+        class Screen(Silent):
             def begin(self):
                 threading.Timer(0.3, lambda: self.stop()).start()
 
-        monkeypatch.setattr(room, "screen_here", Screen)
+        monkeypatch.setattr(showing, "screen_here", Screen)
 
         async def go():
             client = connect_async(sandbox=Sandbox(pace="20 tok/s"), ledger=False, quiet=True)
@@ -302,14 +303,14 @@ class TestAwaiting:
     def test_the_screen_follows_the_waiting_and_then_the_reply(self, monkeypatch):
         seen = []
 
-        class Screen(room.Silent):
+        class Screen(Silent):
             def draw(self, ops):
                 seen.extend(op[1]["phase"] for op in ops if op[0] == "state")
 
-            def end(self, blocks, chips, state):
-                seen.append(state["phase"])
+            def end(self, blocks, ending):
+                seen.append(ending.state["phase"])
 
-        monkeypatch.setattr(room, "screen_here", Screen)
+        monkeypatch.setattr(showing, "screen_here", Screen)
         client = connect(sandbox=Sandbox(faults=[faults.overloaded(at=1)]), quiet=True, ledger=False)
         with room.awaiting() as screen, client.messages.stream(**ASK) as stream:
             reading = room.read(stream, screen=screen)
@@ -319,11 +320,11 @@ class TestAwaiting:
     def test_where_no_reply_begins_the_screen_is_taken_away(self, monkeypatch):
         gone = []
 
-        class Screen(room.Silent):
+        class Screen(Silent):
             def cancel(self):
                 gone.append(True)
 
-        monkeypatch.setattr(room, "screen_here", Screen)
+        monkeypatch.setattr(showing, "screen_here", Screen)
         client = connect(
             sandbox=Sandbox(faults=[faults.overloaded()]), quiet=True, ledger=False, max_retries=0
         )
@@ -332,12 +333,12 @@ class TestAwaiting:
         assert gone == [True]
 
     def test_stop_interrupts_the_sleep_between_two_tries(self, monkeypatch):
-        class Screen(room.Silent):
+        class Screen(Silent):
             def draw(self, ops):
                 if ops[0][1]["phase"] == "retrying":
                     threading.Timer(0.2, lambda: self.stop()).start()
 
-        monkeypatch.setattr(room, "screen_here", Screen)
+        monkeypatch.setattr(showing, "screen_here", Screen)
         client = connect(
             sandbox=Sandbox(faults=[faults.overloaded(retry_after=30)]), quiet=True, ledger=False
         )

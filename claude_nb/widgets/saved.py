@@ -43,8 +43,8 @@ def static_bundle(blocks: Sequence[Block], footer: Sequence[Chip], *, state: Sta
 
     Args:
         blocks: Content blocks in order. Only ``type`` is required; ``text`` (also for thinking), ``name``,
-            ``input``, ``citations`` (dicts with ``title`` and ``url``), ``result`` and ``done`` are shown where
-            they are present.
+            ``input``, ``citations`` (dicts with ``title`` and ``url``), ``result``, ``note`` (of thinking, how much it
+            was) and ``done`` are shown where they are present.
         footer: The facts below the reply.
         state: How the turn ended; its text is shown unless the phase is ``done``.
 
@@ -88,6 +88,8 @@ def _html_aside(block: Block) -> str:
     label, name, body = describe(block)
     thinking = "thinking" in block["type"]
     title = escape(label) + (f" <code>{escape(name)}</code>" if name else "")
+    if note := block.get("note"):
+        title += f" · {escape(str(note))}"
     if not body:
         return f'<p style="{_ASIDE if thinking else _CARD}">{title}</p>\n'
     capped = f'<pre style="{_CAPPED}"><code>{escape(body, quote=False)}</code></pre>\n'

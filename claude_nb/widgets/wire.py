@@ -6,6 +6,7 @@ everything. The operations:
     ["open", index, type, info]    a content block begins; info is a small dict (name, id, result, ...)
     ["add", index, text]           more text, thinking or tool-input JSON for that block
     ["cite", index, {title, url}]  a source of that text block
+    ["note", index, text]          a fact about that block, such as the tokens it took
     ["close", index]               the block is complete
     ["state", {phase, text}]       what is going on, see claude_nb.turn.Phase
     ["footer", [chip, ...]]        how it ended: {kind, text, title, tone}
@@ -143,6 +144,8 @@ class Page:
                     self._blocks[index]["text"].append(text)
                 case ["cite", index, source]:
                     self._blocks[index]["cites"].append(source)
+                case ["note", index, text]:
+                    self._blocks[index]["note"] = text
                 case ["close", index]:
                     self._blocks[index]["closed"] = True
                 case ["state", state]:

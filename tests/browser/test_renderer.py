@@ -142,6 +142,7 @@ def reply() -> tuple[list[list[Any]], list[dict[str, Any]]]:
     source = {"title": "The docs", "url": "https://docs.example/a"}
     ops: list[list[Any]] = [
         *(["open", 0, "thinking", {}], ["add", 0, "Let me **look**."], ["close", 0]),
+        ["note", 0, "48 tokens, 24 % of the output"],
         *(["open", 1, "thinking", {}], ["close", 1]),
         *(["open", 2, "redacted_thinking", {}], ["close", 2]),
         *(
@@ -158,7 +159,7 @@ def reply() -> tuple[list[list[Any]], list[dict[str, Any]]]:
         *(["open", 9, "newer", {}], ["add", 9, "?"], ["close", 9]),
     ]
     blocks: list[dict[str, Any]] = [
-        {"type": "thinking", "text": "Let me **look**."},
+        {"type": "thinking", "text": "Let me **look**.", "note": "48 tokens, 24 % of the output"},
         {"type": "thinking", "text": ""},
         {"type": "redacted_thinking"},
         {"type": "tool_use", "name": "weather", "input": {"city": "Zürich"}},

@@ -57,11 +57,12 @@ export class Session {
 
   #replay(listener) {
     listener(["reset"]);
-    for (const { index, type, info, text, cites, closed } of this.blocks.values()) {
+    for (const { index, type, info, text, cites, note, closed } of this.blocks.values()) {
       listener(["open", index, type, info]);
       for (const source of cites) listener(["cite", index, source]);
       if (text) listener(["add", index, text]);
       if (closed) listener(["close", index]);
+      if (note) listener(["note", index, note]);
     }
     if (this.footer.length) listener(["footer", this.footer]);
     if (this.state) listener(["state", this.state]);
@@ -80,9 +81,10 @@ export class Session {
       case "cite":
         this.blocks.get(index).cites.push(op[2]);
         break;
+      case "note":
       case "close":
         if (!this.blocks.has(index)) return;
-        this.blocks.get(index).closed = true;
+        Object.assign(this.blocks.get(index), name === "note" ? { note: op[2] } : { closed: true });
         break;
       case "state":
         this.state = op[1];

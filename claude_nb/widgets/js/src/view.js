@@ -61,6 +61,10 @@ export class View {
     this.#change(index, (part) => part.cite?.(index, source));
   }
 
+  note(index, text) {
+    this.#change(index, (part) => part.note?.(text));
+  }
+
   close(index) {
     this.#open.delete(index);
     this.#change(index, (part) => part.close(index));
