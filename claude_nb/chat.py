@@ -15,7 +15,7 @@ from .ledger import label
 from .loop import Loop, OnTruncation
 from .models import MODEL, find
 from .results import show_results
-from .servers import advise, checked
+from .servers import advise, checked, streaming, streaming_async
 from .shape import wanted_of
 from .steps import Ask, Limits, Run, drive, drive_async
 from .stream import Reading, awaiting, read, read_async
@@ -255,7 +255,7 @@ class Chat:
             try:
                 with (
                     awaiting(display=self.display) as screen,
-                    self._messages(step).stream(**step.request) as stream,
+                    streaming(self._client, step.request) as stream,
                 ):
                     reading = read(stream, screen=screen)
             except Exception as error:
@@ -272,16 +272,12 @@ class Chat:
                 return None
             try:
                 with awaiting(display=self.display) as screen:
-                    async with self._messages(step).stream(**step.request) as stream:
+                    async with streaming_async(self._client, step.request) as stream:
                         reading = await read_async(stream, screen=screen)
             except Exception as error:
                 advise(error, self._client)
                 raise
             return checked(reading, stream.response.request.url.host)
-
-    def _messages(self, ask: Ask) -> Any:
-        """Where a request goes: with ``betas``, to the SDK's beta namespace."""
-        return self._client.beta.messages if "betas" in ask.request else self._client.messages
 
 
 def _same(tools: Toolbox, history: History) -> bool:

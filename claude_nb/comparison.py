@@ -10,16 +10,16 @@ from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from .bill import cost_of
 from .client import client_for
 from .errors import BadStream, PromptError
 from .footer import footer
 from .history import History
 from .join import words
-from .ledger import price_usage
 from .models import MODEL, SANDBOX_HEADER
 from .outcome import in_words, outcome_of
 from .screens import saved_bundle
-from .servers import checked
+from .servers import checked, streaming, streaming_async
 from .stream import Reading
 from .turn import Block, Turn
 
@@ -60,10 +60,7 @@ class Answer:
     @property
     def cost_usd(self) -> Decimal | None:
         """The price in USD; None where it is unknown, as for a reply that was cut on its way."""
-        message = self.message
-        if message is None or message.stop_reason is None or message.usage is None:
-            return None
-        return price_usage(message.model, message.usage.to_dict())
+        return cost_of(self.message)
 
 
 @dataclass(frozen=True, repr=False)
@@ -247,13 +244,20 @@ def _reading(stream: Any, error: BaseException | None) -> Reading:
     try:
         return Reading(stream.current_message_snapshot, error, simulated)
     except AssertionError:  # the SDK's way to say that no message began
-        return Reading(None, error or BadStream("the server sent no message"), simulated)
+        host, kind = (
+            stream.response.request.url.host,
+            stream.response.headers.get("content-type", "no content type"),
+        )
+        named = BadStream(
+            f"{host} answered the stream request with {kind} and no message in it. Check base_url."
+        )
+        return Reading(None, error or named, simulated)
 
 
 def _ask(client: Any, label: str, request: dict[str, Any]) -> Answer:
     clock, stream = _Clock(label), None
     try:
-        with client.messages.stream(**request) as stream:
+        with streaming(client, request) as stream:
             for event in stream:
                 clock.see(event)
     except Exception as error:  # noqa: BLE001 - it stands in its column
@@ -264,7 +268,7 @@ def _ask(client: Any, label: str, request: dict[str, Any]) -> Answer:
 async def _ask_async(client: Any, label: str, request: dict[str, Any]) -> Answer:
     clock, stream = _Clock(label), None
     try:
-        async with client.messages.stream(**request) as stream:
+        async with streaming_async(client, request) as stream:
             async for event in stream:
                 clock.see(event)
     except Exception as error:  # noqa: BLE001 - it stands in its column

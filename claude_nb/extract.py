@@ -11,12 +11,13 @@ from warnings import warn
 
 from .attach import content
 from .batch import Batch
+from .bill import cost_of
 from .client import connect, connect_async
 from .errors import ClaudeNbError, PromptError
-from .ledger import format_usd, price_usage
+from .ledger import format_usd
 from .models import MODEL
 from .outcome import in_words
-from .servers import checked
+from .servers import checked, streaming, streaming_async
 from .shape import Shape
 from .stream import Reading, read, read_async
 
@@ -119,7 +120,7 @@ async def aextract_many(
     free = asyncio.Semaphore(at_once)
 
     async def one(row: Row) -> None:
-        async with free, client.messages.stream(**row.request) as stream:
+        async with free, streaming_async(client, row.request) as stream:
             _keep(row, checked(await read_async(stream, display=False), stream.response.request.url.host))
 
     async def safely(row: Row) -> None:
@@ -163,7 +164,7 @@ class _Job:
         names = dict.fromkeys(name for row in self.rows for name in row.found)
         table = table[[*names, *(name for name in table.columns if name not in names)]]
         asked = [row for row in self.rows if row.message is not None]
-        costs = [_cost(row) for row in asked]
+        costs = [cost_of(row.message) for row in asked]
         total = None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
         failed = sum(row.error is not None for row in self.rows)
         simulated = any(row.simulated for row in asked)
@@ -215,7 +216,7 @@ def _ask(client: Any, row: Row) -> None:
         TypeError,
     )
     try:
-        with client.messages.stream(**row.request) as stream:
+        with streaming(client, row.request) as stream:
             _keep(row, checked(read(stream, display=False), stream.response.request.url.host))
     except hopeless:
         raise
@@ -232,17 +233,11 @@ def _fail(row: Row, error: Exception) -> None:
     row.error = in_words(error)
 
 
-def _cost(row: Row) -> Decimal | None:
-    if row.message.usage is None or row.message.stop_reason is None:
-        return None
-    return price_usage(row.message.model, row.message.usage.to_dict())
-
-
 def _columns(row: Row) -> dict[str, Any]:
     """One line of the frame; a field of the user's keeps its name, ours gives way."""
     message = row.message
     usage = message.usage.to_dict() if message is not None and message.usage is not None else {}
     told = {"error": row.error, "stop_reason": message.stop_reason if message is not None else None}
     told |= {name: usage.get(name) for name in _USAGE}
-    told["cost_usd"] = _cost(row) if message is not None else None
+    told["cost_usd"] = cost_of(message)
     return {**row.found, **{f"{name}_" if name in row.found else name: value for name, value in told.items()}}

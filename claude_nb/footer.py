@@ -1,10 +1,10 @@
 """The line under a reply: why it stopped, what it used, what it cost. Facts only; what is unknown says so."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Literal
 
-from .ledger import format_usd, is_unbilled_refusal, price_usage
+from .bill import price_reported
+from .ledger import format_usd, is_unbilled_refusal
 from .outcome import Tone, outcome_of
 from .turn import Chip
 
@@ -46,8 +46,9 @@ def footer(
     usage = message.usage.to_dict() if message.usage is not None else {}
     chips += [_tokens(usage, final=final), _price(message, usage, final=final, simulated=simulated)]
     if first_token is not None and seconds and final:
-        speed = (usage.get("output_tokens") or 0) / max(seconds - first_token, 0.001)
-        text = f"{first_token:.1f} s to first token, {speed:.0f} tokens/s"
+        text = f"{first_token:.1f} s to first token"
+        if (tokens := usage.get("output_tokens")) is not None:
+            text += f", {tokens / max(seconds - first_token, 0.001):.0f} tokens/s"
         chips.append(_chip("time", text, f"{seconds:.1f} s in all", "muted"))
     if outcome.remedy and outcome.tone != "ok":
         chips.append(_chip("note", outcome.remedy, "", outcome.tone))
@@ -96,14 +97,16 @@ def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bo
         return _chip(
             "price", "not billed", "A refusal before any output is not billed in this category.", "muted"
         )
-    price = _cost(message, usage)
+    model = getattr(message, "model", None)
+    price = price_reported(model, usage)
     if price is None:
-        return _chip(
-            "price",
-            "price unknown",
-            f"No dated price is known for {getattr(message, 'model', None) or 'this model'}.",
-            "muted",
+        missing = None in (usage.get("input_tokens"), usage.get("output_tokens"))
+        why = (
+            "The server did not report all tokens."
+            if missing
+            else f"No dated price is known for {model or 'this model'}."
         )
+        return _chip("price", "price unknown", why, "muted")
     amount = format_usd(price) if final else f"over {format_usd(price)}"
     if simulated:
         return _chip(
@@ -113,11 +116,6 @@ def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bo
         "" if final else "The input is exact; the output of an interrupted reply is billed but not reported."
     )
     return _chip("price", amount, title, "muted")
-
-
-def _cost(message: Any, usage: Mapping[str, Any]) -> Decimal | None:
-    model = getattr(message, "model", None)
-    return price_usage(model, dict(usage)) if usage and model else None
 
 
 def _chip(kind: Kind, text: str, title: str, tone: Tone) -> Chip:

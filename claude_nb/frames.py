@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .bill import price_reported
 from .history import History
-from .ledger import price_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,5 +35,5 @@ def _row(turn: int, entry: Any) -> dict[str, Any]:
         "ephemeral_1h_input_tokens": split.get("ephemeral_1h_input_tokens"),
         "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
         "output_tokens": None if entry.interrupted else usage.get("output_tokens"),
-        "cost_usd": None if entry.interrupted or not usage else price_usage(entry.model, usage),
+        "cost_usd": None if entry.interrupted else price_reported(entry.model, usage),
     }

@@ -12,10 +12,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
+from .bill import cost_of
 from .errors import PromptError
 from .history import Content, History
 from .join import anchor, joined, words
-from .ledger import format_usd, price_usage
+from .ledger import format_usd
 from .models import find
 from .outcome import Outcome, outcome_of
 from .steps import Ask, IncompleteReply, LimitReached, Limits, Run
@@ -137,8 +138,7 @@ class Loop:
 
     def _count(self, message: Any) -> None:
         self._turns += 1
-        usage = message.usage.to_dict() if message.usage is not None else None
-        price = price_usage(message.model, usage) if usage else None
+        price = cost_of(message)
         if price is None:
             self._unpriced = message.model
         else:

@@ -1,16 +1,58 @@
 """Gateways and local servers that speak the Messages API almost: what they get wrong, said so that it can be mended."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
 from .errors import BadStream
+from .mend import Mended, MendedAsync
 from .models import known
 from .stream import Reading
 
 _OURS = ("Anthropic", "AsyncAnthropic")  # the clients of cloud platforms have errors of their own
 _SDK_STUMBLES = (AttributeError, TypeError, IndexError, KeyError)
 _FIRST_AUTH, _FORBIDDEN, _MISSING = 401, 403, 404
+
+
+@contextmanager
+def streaming(client: Any, request: dict[str, Any]) -> Iterator[Any]:
+    """Send a request and give the SDK's stream of its reply, with each event mended before the SDK adds it up.
+
+    Args:
+        client: A client of the SDK.
+        request: The arguments of ``client.messages.stream``; with ``betas`` they go to the SDK's beta namespace.
+    """
+    import anthropic
+    from anthropic.lib.streaming import BetaMessageStream
+
+    is_beta = "betas" in request
+    messages = client.beta.messages if is_beta else client.messages
+    if "output_format" in request:  # only the SDK's own stream takes a type
+        with messages.stream(**request) as stream:
+            yield stream
+        return
+    with messages.create(**request, stream=True) as raw:
+        kind: Any = BetaMessageStream if is_beta else anthropic.MessageStream
+        yield kind(Mended(raw), output_format=anthropic.NOT_GIVEN)
+
+
+@asynccontextmanager
+async def streaming_async(client: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
+    """Do the same as :func:`streaming` with an async client."""
+    import anthropic
+    from anthropic.lib.streaming import BetaAsyncMessageStream
+
+    is_beta = "betas" in request
+    messages = client.beta.messages if is_beta else client.messages
+    if "output_format" in request:
+        async with messages.stream(**request) as stream:
+            yield stream
+        return
+    async with await messages.create(**request, stream=True) as raw:
+        kind: Any = BetaAsyncMessageStream if is_beta else anthropic.AsyncMessageStream
+        yield kind(MendedAsync(raw), output_format=anthropic.NOT_GIVEN)
 
 
 def checked(reading: Reading, host: str) -> Reading:

@@ -77,7 +77,7 @@ def test_a_server_that_sends_no_message_is_said_to():
     found = compare(
         "hi", models=["m"], client=Replay(b"{}", headers={"content-type": "application/json"}).client()
     )
-    assert found[0].error == "the server sent no message"
+    assert "api.anthropic.com answered the stream request with application/json" in found[0].error
 
 
 def test_answers_read_one_after_the_other_as_text():

@@ -77,8 +77,8 @@ def test_rooms_import_only_from_floors_below():
     """The floors, bottom first. A room may import from its own floor's left and from below."""
     floors = [
         ["errors", "models"],
-        ["credentials", "sandbox", "outcome", "turn", "join", "attach", "steps"],
-        ["waiting", "ledger"],
+        ["credentials", "sandbox", "outcome", "turn", "join", "mend", "attach", "steps"],
+        ["waiting", "ledger", "bill"],
         ["plots", "footer", "widgets"],
         ["screens", "showing", "results", "tools"],
         ["anatomy", "stream", "client", "history", "trim"],

@@ -121,34 +121,108 @@ class TestWhatWorks:
         assert not chat.history.waiting()
 
 
-BROKEN = {
-    "no usage": [start(usage=None), *HELLO, ended(), STOP],
-    "no usage at the end": [start(), *HELLO, event("message_delta", delta={"stop_reason": "end_turn"}), STOP],
-    "no content": [start(content=None), *HELLO, ended(), STOP],
-    "no role": [start(role=None), *HELLO, ended(), STOP],
-    "no start of a block": [start(), delta("x"), END, ended(), STOP],
-    "a block without text": [
-        start(),
-        event("content_block_start", index=0, content_block={"type": "text", "text": None}),
-        delta("x"),
-        ended(),
-    ],
-    "chunks of another API": [b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'],
+MENDED = {
+    "no usage": ([start(usage=None), *HELLO, ended(), STOP], (None, 7)),
+    "no usage at the end": (
+        [start(), *HELLO, event("message_delta", delta={"stop_reason": "end_turn"}), STOP],
+        (3, None),
+    ),
+    "no usage at all": (
+        [start(usage=None), *HELLO, event("message_delta", delta={"stop_reason": "end_turn"}), STOP],
+        (None, None),
+    ),
+    "usage only at the end": (
+        [start(usage=None), *HELLO, ended(usage={"input_tokens": 3, "output_tokens": 7}), STOP],
+        (3, 7),
+    ),
+    "no content": ([start(content=None), *HELLO, ended(), STOP], (3, 7)),
+    "no role": ([start(role=None), *HELLO, ended(), STOP], (3, 7)),
+    "no start of a block": ([start(), delta("Hello"), END, ended(), STOP], (3, 7)),
+    "a block without text": (
+        [
+            start(),
+            event("content_block_start", index=0, content_block={"type": "text", "text": None}),
+            delta("Hello"),
+            ended(),
+        ],
+        (3, 7),
+    ),
+    "blocks numbered from 1": (
+        [chunk.replace(b'"index": 0', b'"index": 1') for chunk in [start(), *HELLO, ended(), STOP]],
+        (3, 7),
+    ),
+    "an end of a block that never began": ([start(), END, *HELLO, ended(), STOP], (3, 7)),
+    "pieces of a call that never began": (
+        [
+            start(),
+            event("content_block_delta", index=4, delta={"type": "input_json_delta", "partial_json": '{"a"'}),
+            *HELLO,
+            ended(),
+            STOP,
+        ],
+        (3, 7),
+    ),
 }
 
 
-class TestWhatDoesNot:
-    @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-    def test_a_stream_that_is_none_names_the_server_and_leaves_the_conversation_valid(self, body):
+class TestStreamsThatAreMended:
+    """The answer is kept and the conversation goes on; what was not reported is unknown, and so is its price."""
+
+    @pytest.mark.parametrize(("body", "tokens"), MENDED.values(), ids=MENDED)
+    def test_a_reply_with_something_missing_is_kept(self, body, tokens, capsys):
+        body = [chunk.replace(b"local-lm", b"claude-haiku-5-5") for chunk in body]
         chat = local(*body)
+        chat.display = True
+        message = chat.send("hi")
+        assert (words(message), message.stop_reason) == ("Hello", "end_turn")
+        row = chat.frame().astype(object).iloc[0]
+        assert (row["input_tokens"], row["output_tokens"]) == tokens
+        assert (row["cost_usd"] is None) == (None in tokens)
+        shown = capsys.readouterr().out
+        assert shown.startswith("Hello\n")
+        assert ("price unknown" in shown) == (None in tokens)
+        chat._client = Replay(*body).client()
+        assert words(chat.send("again")) == "Hello"
+
+    @pytest.mark.parametrize(("body", "tokens"), MENDED.values(), ids=MENDED)
+    def test_the_async_chat_does_the_same(self, body, tokens, run):
+        chat = Chat(Replay(*body).async_client(), model="m", display=False)
+        assert words(run(chat.asend("hi"))) == "Hello"
+
+    def test_a_table_and_a_comparison_have_the_answer_and_an_unknown_price(self):
+        body = [
+            start(usage=None),
+            OPEN,
+            delta('{"value": 3}'),
+            END,
+            event("message_delta", delta={"stop_reason": "end_turn"}),
+        ]
+        body = [chunk.replace(b"local-lm", b"claude-haiku-5-5") for chunk in body]
+        answer = compare("hi", models=["m"], client=Replay(*body).client())[0]
+        assert (answer.error, answer.cost_usd) == (None, None)
+        row = extract_many(["x"], int, client=Replay(*body).client(), model="m", quiet=True).iloc[0]
+        assert (row["value"], row["error"], row["cost_usd"]) == (3, None, None)
+
+    def test_a_limit_in_money_cannot_hold_where_no_price_is_known(self):
+        body = [start(usage=None), *HELLO, ended("max_tokens"), STOP]
+        chat = local(*[chunk.replace(b"local-lm", b"claude-haiku-5-5") for chunk in body], max_usd=1.0)
+        with pytest.raises(LimitReached, match="price of claude-haiku-5-5 is unknown"):
+            chat.send("hi", on_truncation="continue")
+
+
+CHUNKS = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'
+
+
+class TestWhatDoesNot:
+    def test_a_stream_of_another_api_names_the_server_and_leaves_the_conversation_valid(self):
+        chat = local(CHUNKS)
         with pytest.raises(BadStream, match="localhost"):
             chat.send("hi")
         chat._client = Replay(start(), *HELLO, ended(), STOP).client()
         assert words(chat.send("again")) == "Hello"
 
-    @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-    def test_the_async_chat_does_the_same(self, body, run):
-        chat = Chat(Replay(*body).async_client(base_url="http://localhost:8080"), model="m", display=False)
+    def test_the_async_chat_does_the_same(self, run):
+        chat = Chat(Replay(CHUNKS).async_client(base_url="http://localhost:8080"), model="m", display=False)
         with pytest.raises(BadStream, match="localhost"):
             run(chat.asend("hi"))
 
@@ -205,10 +279,8 @@ class TestWhatDoesNot:
         assert len(caught.value.__notes__) == 1
 
     def test_a_table_and_a_comparison_say_it_in_their_row(self):
-        client = Replay(*BROKEN["no usage"]).client(base_url="http://localhost:8080")
-        assert "localhost sent a stream" in compare("hi", models=["m"], client=client)[0].error
-        client = Replay(*BROKEN["no usage"]).client(base_url="http://localhost:8080")
-        assert (
-            "localhost sent a stream"
-            in extract_many(["x"], int, client=client, model="m", quiet=True)["error"][0]
-        )
+        settings = {"base_url": "http://localhost:8080"}
+        said = compare("hi", models=["m"], client=Replay(CHUNKS).client(**settings))[0].error
+        assert "localhost answered the stream request" in said
+        table = extract_many(["x"], int, client=Replay(CHUNKS).client(**settings), model="m", quiet=True)
+        assert "localhost answered the stream request" in table["error"][0]

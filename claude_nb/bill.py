@@ -1,0 +1,30 @@
+"""What a reply cost, where its server reported enough to know it."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from .ledger import is_unbilled_refusal, price_usage
+
+
+def cost_of(message: Any) -> Decimal | None:
+    """Give the cost of an SDK ``Message`` in USD; None where it is unknown, as for a reply that was cut on its way.
+
+    A refusal that is not billed costs nothing.
+    """
+    if message is None or message.stop_reason is None or message.usage is None:
+        return None
+    category = getattr(message.stop_details, "category", None) if message.stop_reason == "refusal" else None
+    if is_unbilled_refusal(message.stop_reason, category, produced=bool(message.content)):
+        return Decimal(0)
+    return price_reported(getattr(message, "model", None), message.usage.to_dict())
+
+
+def price_reported(model: str | None, usage: Mapping[str, Any] | None) -> Decimal | None:
+    """Give the cost of a usage in USD; None unless both input and output tokens were reported.
+
+    Servers other than Anthropic's leave them out, and a price of half the tokens would look like the whole.
+    """
+    if not model or not usage or None in (usage.get("input_tokens"), usage.get("output_tokens")):
+        return None
+    return price_usage(model, dict(usage))
