@@ -49,9 +49,21 @@ def _parser() -> argparse.ArgumentParser:
     spend.add_argument(
         "--by", choices=_spend_keys(), default="model", help="what to group by (default: model)"
     )
-    spend.add_argument(
+    whose = spend.add_mutually_exclusive_group()
+    whose.add_argument(
         "--simulated", action="store_true", help="the sandbox's calls instead of the real ones"
     )
+    whose.add_argument(
+        "--claude-code",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="import Claude Code's logs and show their calls, at API prices",
+    )
+    whose.add_argument(
+        "--console", type=Path, metavar="CSV", help="import a CSV export of the Console and show it"
+    )
+    whose.add_argument("--source", metavar="NAME", help="what was imported earlier, such as claude-code")
     form = spend.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="as CSV")
     form.add_argument("--json", action="store_const", const="json", dest="form", help="as JSON")
@@ -110,9 +122,18 @@ def _spend_keys() -> tuple[str, ...]:
 
 def _spend(options: argparse.Namespace) -> int:
     from .ledger import Ledger
-    from .spend import export, picture, report
+    from .spend import besides, export, from_source, picture, report
 
     ledger = Ledger()
+    found = None
+    if options.claude_code is not None:
+        found = ledger.import_claude_code(options.claude_code or None)
+    elif options.console:
+        found = ledger.import_console(options.console)
+    if found is not None:
+        print(found, file=sys.stderr)  # the numbers alone go to stdout
+    if source := found.source if found else options.source:
+        ledger = from_source(ledger, source)
     if options.since:
         ledger = ledger.since(options.since)
     if options.png:
@@ -121,9 +142,8 @@ def _spend(options: argparse.Namespace) -> int:
         print(export(ledger, options.by, options.form, simulated=options.simulated).rstrip())
     else:
         print(report(ledger, options.by, simulated=options.simulated))
-        other = ledger.total(simulated=not options.simulated)
-        if other.calls and not options.simulated:
-            print(f"besides, in the sandbox: {other}; --simulated shows them")
+        if not options.simulated and not source:
+            print("".join(f"{line}\n" for line in besides(ledger)), end="")
     return 0
 
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ClaudeNbError
+from .errors import ClaudeNbError, LedgerError
 from .ledger import Ledger, format_usd
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ("model", "notebook", "day", "tag", "conversation", "outcome")
+KEYS = ("model", "notebook", "day", "tag", "conversation", "outcome", "cell", "project", "user", "source")
 _SHOWN = ("calls", "input", "cached", "output", "cost")
 
 
@@ -26,6 +26,31 @@ def report(ledger: Ledger, by: str, *, simulated: bool = False) -> str:
     lines = _aligned([[by, *_SHOWN], *rows]) if rows else []
     total = ledger.total(simulated=simulated)
     return "\n".join([*lines, *([""] if rows else []), f"{total}"])
+
+
+def besides(ledger: Ledger) -> list[str]:
+    """Give a line for each thing the ledger holds beside its own real calls: simulated ones, imported sources."""
+    simulated = ledger.total(simulated=True)
+    lines = [f"besides, in the sandbox: {simulated}; --simulated shows them"] if simulated.calls else []
+    sources = [str(name) for name in ledger.by("source").index if name != "own"]
+    return lines + [
+        f"besides, imported: {ledger.where(source=name).total()}; --source {name} shows them"
+        for name in sources
+    ]
+
+
+def from_source(ledger: Ledger, name: str) -> Ledger:
+    """Give the part of the ledger that was imported from a source.
+
+    Raises:
+        LedgerError: Nothing was imported from there.
+    """
+    there = [str(source) for source in ledger.by("source").index]
+    if name not in there:
+        raise LedgerError(
+            f"Nothing from {name!r} is in the ledger. It has: {', '.join(there) or 'no calls yet'}."
+        )
+    return ledger.where(source=name)
 
 
 def export(ledger: Ledger, by: str, form: str, *, simulated: bool = False) -> str:

@@ -22,6 +22,9 @@ from .wire import Seen
 SESSION = uuid.uuid4().hex
 """This life of this process: what ``Ledger.session()`` selects. A fork counts to its parent's session."""
 
+IMPORTED = "imported"
+"""The op of a row that another program counted."""
+
 _PATHS = re.compile(r"/v1/messages(?:/(count_tokens)|/(batches)(?:/([^/?]+)/(results))?)?(?:\?|$)")
 _KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
 _FREE = ("count_tokens", "batches", "batches.results")
@@ -59,6 +62,8 @@ def opening_row(request: Any, op: str, *, simulated: bool) -> dict[str, Any]:
         "op": op,
         "stream": bool(request.stream),
         "simulated": simulated,
+        "project": label.project,
+        "user": label.user,
         "notebook": label.notebook,
         "cell": label.cell,
         "cell_id": label.cell_id,

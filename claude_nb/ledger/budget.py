@@ -149,12 +149,12 @@ class Budget:
             return Decimal(0)
         from sqlalchemy import func, select
 
-        from .attempt import SESSION
+        from .attempt import IMPORTED, SESSION
         from .schema import attempts
 
         columns = attempts.c
         used = select(func.sum(func.coalesce(columns.cost_pico, columns.cost_high_pico)))
-        used = used.where(columns.simulated.is_(simulated))
+        used = used.where(columns.simulated.is_(simulated), columns.op != IMPORTED)
         if self.per == "notebook":
             used = used.where(columns.session == SESSION)
         elif self.per in ("day", "month"):

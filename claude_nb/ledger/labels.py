@@ -1,16 +1,18 @@
-"""Which notebook, cell, conversation and tags a call belongs to.
+"""Which project, user, notebook, cell, conversation and tags a call belongs to.
 
 Labels travel in a context variable, so that concurrent tasks keep their own. Worker threads start without
 one; they fall back to the cell the kernel is running and the tags of the main flow, never to a conversation.
 """
 
+import getpass
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from functools import cache
+from pathlib import Path, PurePath
 from typing import Any
 
 
@@ -23,6 +25,8 @@ class Labels:
     cell_id: str | None = None
     conversation: str | None = None
     tags: tuple[str, ...] = ()
+    project: str | None = None
+    user: str | None = None
 
 
 _EMPTY = Labels()
@@ -39,6 +43,8 @@ def label(
     notebook: str | None = None,
     cell: str | None = None,
     tags: tuple[str, ...] = (),
+    project: str | None = None,
+    user: str | None = None,
 ) -> Iterator[None]:
     """Every call made inside the ``with`` carries these labels in the ledger; None keeps the outer one.
 
@@ -47,6 +53,9 @@ def label(
         notebook: The notebook's name, where Jupyter does not tell it.
         cell: The cell, where IPython does not tell it.
         tags: Added to the tags already in force.
+        project: What it belongs to; otherwise ``CLAUDE_NB_PROJECT``, else the name of the Git repository around the
+            notebook or the working folder.
+        user: Who made it, where a class or team shares a ledger; otherwise JupyterHub's or the system's user name.
     """
     outer = _current.get()
     token = _current.set(
@@ -56,6 +65,8 @@ def label(
             notebook=notebook or outer.notebook,
             cell=cell or outer.cell,
             tags=(*outer.tags, *(tag for tag in tags if tag not in outer.tags)),
+            project=project or outer.project,
+            user=user or outer.user,
         )
     )
     _open_tags.extend(tags)
@@ -77,6 +88,8 @@ def current() -> Labels:
         cell=labels.cell or _running_cell["cell"],
         cell_id=None if labels.cell else _running_cell["cell_id"],
         tags=tags,
+        project=labels.project or os.environ.get("CLAUDE_NB_PROJECT") or _project(),
+        user=labels.user or _user(),
     )
 
 
@@ -111,3 +124,25 @@ def _notebook() -> str | None:
     """The notebook's file name as the Jupyter server tells its kernels."""
     path = os.environ.get("JPY_SESSION_NAME")
     return PurePath(path).name if path else None
+
+
+def _project() -> str | None:
+    """The repository around the notebook where Jupyter tells its place, else around the working folder."""
+    session = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    try:
+        return _repository(session.parent if session.is_absolute() else Path.cwd())
+    except OSError:  # the folder was deleted
+        return None
+
+
+@cache
+def _repository(folder: Path) -> str | None:
+    return next((one.name for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+
+
+@cache
+def _user() -> str | None:
+    try:
+        return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return None

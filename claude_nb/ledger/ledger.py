@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from .imports import Imported
     from .insight import Explanation
     from .leaks import Leaks
     from .meter import Meter
@@ -39,6 +40,9 @@ Key = Literal[
     "inference_geo",
     "session",
     "op",
+    "project",
+    "user",
+    "source",
 ]
 
 
@@ -173,8 +177,8 @@ class Ledger:
         from . import questions
 
         row = questions.totals(self._store, self._only, simulated=simulated)
-        beside = 0
-        if not simulated and not row["calls"]:
+        beside, source = 0, self._only.get("source", questions.OWN)
+        if not simulated and not row["calls"] and source == questions.OWN:
             beside = questions.totals(self._store, self._only, simulated=True)["calls"] or 0
         return Total(
             usd=from_pico(row["usd"]) or Decimal(0),
@@ -187,6 +191,7 @@ class Ledger:
             tokens={name: int(row[name] or 0) for name in TOKEN_CLASSES},
             simulated=simulated,
             beside=beside,
+            source=None if source == questions.OWN else source,
         )
 
     def by(self, key: Key, *, simulated: bool = False) -> "pd.DataFrame":
@@ -268,12 +273,52 @@ class Ledger:
             )
         return find_leaks(found)
 
+    # ---- other sources
+
+    def import_claude_code(self, folder: str | os.PathLike[str] | None = None) -> "Imported":
+        """Bring in the calls of Claude Code's logs, each once, at API prices; a subscription is not billed by them.
+
+        They stand apart from this ledger's own: ``ledger.where(source="claude-code")``, ``ledger.by("source")``.
+        Importing again adds only what is new.
+
+        Args:
+            folder: The logs, or one of them (``.jsonl``); where Claude Code keeps them if not given.
+
+        Returns:
+            What was found: rows, new ones, repeats, and lines that cannot be read. It prints as one line.
+
+        Raises:
+            LedgerError: There are no logs there, or the ledger cannot be written.
+        """
+        from .claude_code import read_logs
+        from .imports import bring_in
+
+        log = read_logs(folder)
+        return bring_in(self._store, log.found(), log.rows())
+
+    def import_console(self, path: str | os.PathLike[str]) -> "Imported":
+        """Bring in a CSV export of the Console: usage as source ``"console-usage"``, cost as ``"console-cost"``.
+
+        A line is a sum over many calls, so that their number is unknown. Importing again adds only what is new.
+
+        Args:
+            path: A CSV file, or a folder of them.
+
+        Raises:
+            LedgerError: There is no such file, it is no export of the Console, or the ledger cannot be written.
+        """
+        from .console import Export
+        from .imports import bring_in
+
+        export = Export(self._store, path)
+        return bring_in(self._store, export.found(), export.rows())
+
     def reprice(self) -> int:
-        """Compute every cost again with today's price data; tokens never change.
+        """Compute every cost again with today's price data, imported calls too; tokens never change.
 
         Returns:
             The number of rows whose cost changed.
         """
-        from . import questions
+        from . import questions, upkeep
 
-        return questions.reprice(self._store, self._only)
+        return upkeep.reprice(self._store, questions.restricted(self._only))

@@ -1,27 +1,25 @@
 """The questions a ledger answers, as SQL: sums are made of integers by the database."""
 
 import json
-import os
-import socket
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Integer, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Integer, and_, case, func, or_, select
 
 from claude_nb.errors import LedgerError
 
-from .attempt import SESSION, cost_columns
+from .attempt import IMPORTED
 from .money import from_pico
 from .schema import attempts
-from .store import ABANDONED
+from .upkeep import explain_abandoned
 
 if TYPE_CHECKING:
     from .store import Store
 
 _C = attempts.c
-_BILLABLE = and_(_C.op.in_(("messages", "batch_item")), _C.outcome != "budget_refused")
+_BILLED_OPS = ("messages", "batch_item")
+_BILLABLE = and_(_C.op.in_(_BILLED_OPS), _C.outcome != "budget_refused")
 _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
 _KEYS = (
@@ -39,6 +37,9 @@ _KEYS = (
     "inference_geo",
     "session",
     "op",
+    "project",
+    "user",
+    "source",
 )
 _TOKENS = (
     "input_tokens",
@@ -48,10 +49,14 @@ _TOKENS = (
     "output_tokens",
 )
 SINCE = "since"  # beside column names in what a ledger is restricted to: the first moment that counts
-_ABANDONED_AFTER = timedelta(hours=24)
+OWN = "own"  # the name, beside those of imported sources, of what this package recorded itself
 
 
-_DERIVED: dict[str, ColumnElement[Any]] = {"day": func.substr(_C.ts, 1, 10), "tag": _C.tags}
+_DERIVED: dict[str, ColumnElement[Any]] = {
+    "day": func.substr(_C.ts, 1, 10),
+    "tag": _C.tags,
+    "source": func.coalesce(_C.source, OWN),
+}
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -59,10 +64,14 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _measures(key: str = "") -> list[ColumnElement[Any]]:
-    """The sums. A call is counted at its first attempt; where a call's attempts fall into several groups, in each."""
-    apart = key in ("outcome", "stop_reason")
+    """The sums. A call is counted at its first attempt; where a call's attempts fall into several groups, in each.
+
+    A row without an attempt (an imported sum over a day) stands for nobody knows how many calls.
+    """
+    firsts = func.sum(case((_C.attempt == 0, 1), (_C.attempt.is_not(None), 0)), type_=Integer)
+    calls = func.count(_C.call_id.distinct()) if key in ("outcome", "stop_reason") else firsts
     return [
-        (func.count(_C.call_id.distinct()) if apart else _count(_C.attempt == 0)).label("calls"),
+        calls.label("calls"),
         func.count().label("attempts"),
         *(func.sum(_C[name]).label(name) for name in _TOKENS),
         func.sum(_C.cost_pico).label("usd"),
@@ -75,9 +84,27 @@ def _measures(key: str = "") -> list[ColumnElement[Any]]:
 
 
 def filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[ColumnElement[bool]]:
-    """What a view of a ledger is restricted to, as conditions."""
-    chosen = [_C.ts >= value if name == SINCE else _C[name] == value for name, value in only.items()]
-    return chosen if simulated is None else [*chosen, _C.simulated.is_(simulated), _BILLABLE]
+    """What a view of a ledger is restricted to, as conditions. Imported rows are left out unless their source is named.
+
+    Args:
+        only: Columns and their values.
+        simulated: Only rows that can be billed, real or simulated; every row if not given.
+    """
+    chosen = restricted(only)
+    if only.get("source", OWN) != OWN:
+        counted = _C.op == IMPORTED
+    else:
+        counted = _C.op != IMPORTED if simulated is None else _BILLABLE
+    return [*chosen, counted] if simulated is None else [*chosen, counted, _C.simulated.is_(simulated)]
+
+
+def restricted(only: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """The named columns and values as conditions, whatever the source."""
+    return [
+        _C.ts >= value if name == SINCE else _C[name] == value
+        for name, value in only.items()
+        if (name, value) != ("source", OWN)
+    ]
 
 
 def totals(store: "Store", only: Mapping[str, str], *, simulated: bool) -> dict[str, Any]:
@@ -93,8 +120,11 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         raise LedgerError(f"The ledger cannot group by {key!r}. Choose one of: {', '.join(_KEYS)}.")
     explain_abandoned(store)
     column: ColumnElement[Any] = _DERIVED[key] if key in _DERIVED else _C[key]
-    statement = select(column.label("key"), *_measures(key)).group_by(column)
-    found = [row._asdict() for row in store.query(statement.where(*filters(only, simulated=simulated)))]
+    chosen = filters(only, simulated=simulated)
+    if key == "source" and "source" not in only:
+        chosen = [*restricted(only), or_(_BILLABLE, _C.op == IMPORTED), _C.simulated.is_(simulated)]
+    statement = select(column.label("key"), *_measures(key)).where(*chosen).group_by(column)
+    found = [row._asdict() for row in store.query(statement)]
     if key == "tag":
         found = _by_tag(found)
     rows = [
@@ -187,6 +217,9 @@ _FRAME = (
     "first_ms",
     "total_ms",
     "session",
+    "source",
+    "project",
+    "user",
     "error",
     "note",
     "price_version",
@@ -229,46 +262,3 @@ def _sum(*amounts: int | None) -> int | None:
 def _float(pico: int | None) -> float | None:
     amount = from_pico(pico)
     return None if amount is None else float(amount)
-
-
-def explain_abandoned(store: "Store") -> None:
-    """Settle the open rows of processes that are gone: what they cost stays an interval, why is said."""
-    columns = [_C.id, _C.pid, _C.host, _C.session, _C.ts]
-    for row in store.query(select(*columns).where(_C.outcome == "open", _C.session != SESSION)):
-        if _is_gone(row):
-            with store.transaction() as connection:
-                connection.execute(
-                    update(attempts)
-                    .where(_C.id == row.id, _C.outcome == "open")
-                    .values(outcome="aborted", error=ABANDONED)
-                )
-
-
-def _is_gone(row: Any) -> bool:
-    if datetime.now(UTC) - datetime.fromisoformat(row.ts) > _ABANDONED_AFTER:
-        return True
-    if row.host != socket.gethostname() or os.name == "nt":  # there, asking a process ends it
-        return False
-    if row.pid == os.getpid():
-        return True  # the number was given out again: to this process
-    try:
-        os.kill(row.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def reprice(store: "Store", only: Mapping[str, str]) -> int:
-    """Write every cost again."""
-    explain_abandoned(store)
-    settled = select(attempts).where(_C.outcome != "open", *filters(only))
-    changed = 0
-    with store.transaction() as connection:
-        for row in (row._asdict() for row in connection.execute(settled).all()):
-            fresh = cost_columns(row)
-            if any(fresh[name] != row[name] for name in fresh):
-                changed += any(fresh[name] != row[name] for name in _MONEY)
-                connection.execute(update(attempts).where(_C.id == row["id"]).values(fresh))
-    return changed

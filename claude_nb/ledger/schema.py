@@ -13,11 +13,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
     select,
+    update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
 
 metadata = MetaData()
@@ -41,9 +44,12 @@ attempts = Table(
     Column("provider", String),
     Column("call_id", String),  # shared by the attempts of one call
     Column("attempt", Integer),
-    Column("op", String, nullable=False),  # messages | count_tokens | batches | batches.results | batch_item
+    Column("op", String, nullable=False),  # as attempt.operation names it, batch_item or imported
+    Column("source", String),  # of an imported row: who counted it; NULL is this package
     Column("stream", Boolean),
     Column("simulated", Boolean, nullable=False),
+    Column("project", String),
+    Column("user", String),
     Column("notebook", String),
     Column("cell", String),
     Column("cell_id", String),
@@ -85,7 +91,7 @@ attempts = Table(
     Column("cost_high_pico", BigInteger),
     Column("price_version", String),
     # long texts last: sums then read no overflow page
-    Column("prompt", Text),  # JSON: the parts of prompt.py; never text
+    Column("prompt", Text),  # JSON: the parts of prompt.py, shortened by lineage.py; never text
     Column("worst", Text),  # JSON: the usage to assume at most when nothing arrived
     Column("usage", Text),  # JSON, as the API sent it
     Column("note", Text),
@@ -97,8 +103,11 @@ attempts = Table(
 )
 
 
+_SINCE_2 = ("source", "project", "user")
+
+
 def create_tables(connection: Connection, insert: Any) -> int:
-    """Make what is missing, whoever else is making it too.
+    """Make what is missing, whoever else is making it too; bring an older ledger up to date, row by row unchanged.
 
     Args:
         connection: Open, committing by itself.
@@ -111,8 +120,28 @@ def create_tables(connection: Connection, insert: Any) -> int:
     ours = insert(meta).on_conflict_do_nothing(index_elements=["key"])
     connection.execute(ours, {"key": "schema", "value": str(SCHEMA)})
     found = int(connection.execute(select(meta.c.value).where(meta.c.key == "schema")).scalar_one())
-    if found <= SCHEMA:
-        connection.execute(CreateTable(attempts, if_not_exists=True))
-        for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
-            connection.execute(CreateIndex(index, if_not_exists=True))
-    return found
+    if found > SCHEMA:
+        return found
+    connection.execute(CreateTable(attempts, if_not_exists=True))
+    if found < SCHEMA:
+        for name in _SINCE_2:
+            _add_column(connection, name)
+        connection.execute(update(meta).where(meta.c.key == "schema").values(value=str(SCHEMA)))
+    for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
+        connection.execute(CreateIndex(index, if_not_exists=True))
+    return SCHEMA
+
+
+def _add_column(connection: Connection, name: str) -> None:
+    """Add a text column, unless it is there or another process adds it at this very moment."""
+
+    def is_there() -> bool:
+        return name in {column["name"] for column in inspect(connection).get_columns(attempts.name)}
+
+    if is_there():
+        return
+    try:
+        connection.exec_driver_sql(f'ALTER TABLE {attempts.name} ADD COLUMN "{name}" VARCHAR')
+    except DBAPIError:
+        if not is_there():
+            raise

@@ -31,6 +31,7 @@ class Total:
         tokens: Tokens by class, as reported.
         simulated: Whether these are the sandbox's calls, which nobody bills.
         beside: Where there are no real calls, how many simulated ones stand beside them.
+        source: Who counted them, for imported calls; None for this ledger's own.
     """
 
     usd: Decimal
@@ -43,6 +44,7 @@ class Total:
     tokens: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
     beside: int = 0
+    source: str | None = None
 
     def __str__(self) -> str:
         """One line, such as ``$4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)``."""
@@ -57,6 +59,7 @@ class Total:
         if self.simulated:
             notes.insert(0, _calls(self.calls))
         amount = f"{format_usd(self.usd)} simulated, not billed" if self.simulated else format_usd(self.usd)
+        amount += f" from {self.source}" if self.source else ""
         return f"{amount} ({', '.join(notes)})" if notes else amount
 
     __repr__ = __str__
