@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from .client import client_for
+from .doing import Doing
 from .errors import ClaudeNbError, HistoryError, ModelError, PromptError
 from .frames import frame_of
 from .history import Content, History
-from .ledger import label
 from .loop import Loop, OnTruncation
 from .models import MODEL, find
-from .results import show_results
-from .servers import advise, checked, streaming, streaming_async
 from .shape import wanted_of
 from .steps import Ask, Limits, Run, drive, drive_async
-from .stream import Reading, awaiting, read, read_async
 from .tools import Confirm, Toolbox
 from .trim import Trim
 
@@ -144,8 +141,8 @@ class Chat:
         """
         self._client = client_for(self._client, is_async=False, instead="await chat.asend(...)")
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        with self._alone():
-            return drive(steps, self._do)
+        with self._alone(), self._doing() as doing:
+            return drive(steps, doing.do)
 
     __call__ = send
 
@@ -161,8 +158,8 @@ class Chat:
         """Do the same as :meth:`send` with an async client: ``await chat.asend("…")``."""
         self._client = client_for(self._client, is_async=True, instead="chat.send(...)")
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
-        with self._alone():
-            return await drive_async(steps, self._do_async)
+        with self._alone(), self._doing() as doing:
+            return await drive_async(steps, doing.ado)
 
     def extract(self, prompt: Content, shape: Any, *, on_truncation: str = "raise", **options: Any) -> Any:
         """Send a message and give the reply as a value of the type ``shape``, checked.
@@ -245,39 +242,14 @@ class Chat:
         finally:
             self._free.release()
 
-    def _do(self, step: Ask | Run) -> Reading | None:
-        with label(conversation=self.conversation):
-            if isinstance(step, Run):
-                self._tools.run(step, confirm=self.confirm)
-                if self.display:
-                    show_results(step)
-                return None
-            try:
-                with (
-                    awaiting(display=self.display) as screen,
-                    streaming(self._client, step.request) as stream,
-                ):
-                    reading = read(stream, screen=screen)
-            except Exception as error:
-                advise(error, self._client)
-                raise
-            return checked(reading, stream.response.request.url.host)
-
-    async def _do_async(self, step: Ask | Run) -> Reading | None:
-        with label(conversation=self.conversation):
-            if isinstance(step, Run):
-                await self._tools.arun(step, confirm=self.confirm)
-                if self.display:
-                    show_results(step)
-                return None
-            try:
-                with awaiting(display=self.display) as screen:
-                    async with streaming_async(self._client, step.request) as stream:
-                        reading = await read_async(stream, screen=screen)
-            except Exception as error:
-                advise(error, self._client)
-                raise
-            return checked(reading, stream.response.request.url.host)
+    def _doing(self) -> Doing:
+        return Doing(
+            self._client,
+            self._tools,
+            confirm=self.confirm,
+            conversation=self.conversation,
+            display=self.display,
+        )
 
 
 def _same(tools: Toolbox, history: History) -> bool:

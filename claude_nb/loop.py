@@ -73,6 +73,7 @@ class Loop:
         self._prompt, self._undo = prompt, ""
         self._policy, self._fallback, self._tools = on_truncation, fallback, tools
         self._pieces: list[Any] = []
+        self._after: Any = None  # the reply that the next one goes on with
         self._turns, self._began, self._spent = 0, time.monotonic(), Decimal(0)
         self._unpriced: str | None = None
 
@@ -95,7 +96,7 @@ class Loop:
                     return message
             elif message.stop_reason == "pause_turn":
                 self._go_on(message)
-                self._pieces.append(message)
+                self._extend(message)
             elif message.stop_reason == "refusal" and self._fallback:
                 self._go_on(message)
                 self._again()
@@ -115,7 +116,8 @@ class Loop:
 
     def _ask(self) -> Generator[Ask, Any, Any]:
         try:
-            reading = yield Ask({**self.history.request(), **self.request})
+            after, self._after = self._after, None
+            reading = yield Ask({**self.history.request(), **self.request}, after=after)
         except BaseException as error:
             self._take_back(error)
             raise
@@ -167,7 +169,7 @@ class Loop:
     def _lengthen(self, message: Any) -> None:
         """Prepare the request that gets more of a reply cut at ``max_tokens``."""
         if self._policy == "continue" and (text := words(message)).strip():
-            self._pieces.append(message)
+            self._extend(message)
             self._say(CONTINUE.format(end=anchor(text)), _PARTIAL)
             return
         model = find(self.request["model"])
@@ -182,6 +184,11 @@ class Loop:
         self.request["max_tokens"] = min(
             2 * self.request["max_tokens"], most or 2 * self.request["max_tokens"]
         )
+
+    def _extend(self, message: Any) -> None:
+        """Let the next reply go on with this one."""
+        self._pieces.append(message)
+        self._after = message
 
     def _again(self) -> None:
         """Take the last reply back so that the same can be asked anew. Its branch is kept."""

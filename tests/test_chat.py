@@ -306,6 +306,34 @@ class TestTruncation:
         chat = Chat(connect_async(sandbox=sandbox, quiet=True), display=False)
         assert words(run(chat.asend("poem", on_truncation="continue"))) == POEM
 
+    def test_a_continued_answer_is_shown_as_one(self, capsys, run):
+        for make, name in ((connect, "send"), (connect_async, "asend")):
+            chat = Chat(make(sandbox=Sandbox(replies=Writer(POEM, 400)), quiet=True))
+            came = getattr(chat, name)("poem", on_truncation="continue")
+            if name == "asend":
+                run(came)
+            shown = capsys.readouterr().out
+            assert POEM in shown
+            assert shown.count("tokens in") == shown.count("finished") == 1
+
+    def test_replies_around_tool_calls_are_shown_each_on_its_own(self, capsys):
+        def add(a: int, b: int) -> int:
+            """Add."""
+            return a + b
+
+        Chat(connect(sandbox=Sandbox(), quiet=True), tools=[add]).send("add 3 and 4")
+        shown = capsys.readouterr().out
+        assert shown.count("tokens in") == 2
+        assert shown.index("wants a tool") < shown.index("Tool result: add") < shown.index("finished")
+
+    def test_what_is_shown_stays_when_the_next_request_fails(self, capsys):
+        sandbox = Sandbox(replies=Writer(POEM, 400), faults=[faults.overloaded(at=2)])
+        with pytest.raises(anthropic.APIStatusError):
+            Chat(connect(sandbox=sandbox, quiet=True, max_retries=0)).send("poem", on_truncation="continue")
+        shown = capsys.readouterr().out
+        assert POEM[:300] in shown
+        assert "cut off at max_tokens" in shown
+
     def test_continue_stops_at_the_turn_limit_with_all_that_came(self):
         chat, _ = scripted(*[cut(f"part {n} ") for n in range(3)], max_turns=3)
         with pytest.raises(LimitReached, match="3 turns") as caught:

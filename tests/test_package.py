@@ -82,7 +82,7 @@ def test_rooms_import_only_from_floors_below():
         ["plots", "footer", "widgets"],
         ["screens", "showing", "results", "tools"],
         ["anatomy", "stream", "client", "history", "trim"],
-        ["servers", "frames", "loop", "shape"],
+        ["servers", "frames", "loop", "shape", "doing"],
         ["batch", "extract", "chat"],
         ["comparison", "lab"],
         ["lessons", "tutorials", "doctor", "spend", "magics"],
