@@ -277,7 +277,7 @@ class TestSaving:
 
     def test_a_file_of_a_newer_version_says_how_to_upgrade(self, tmp_path):
         path = talk("one").save(tmp_path / "talk.jsonl")
-        path.write_text(path.read_text().replace('"version": 2', '"version": 99'))
+        path.write_text(path.read_text().replace('"version": 3', '"version": 99'))
         with pytest.raises(HistoryError, match="pip install -U claude_nb"):
             History.load(path)
 

@@ -1,5 +1,7 @@
 """Whatever is done to a history, in whatever order: its requests are accepted, by the rules of the sandbox."""
 
+import warnings
+
 import anthropic
 import hypothesis.strategies as st
 import pytest
@@ -8,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from claude_nb import History, Sandbox
 from claude_nb.errors import HistoryError, PromptError
+from claude_nb.history.summary import BETA
 from claude_nb.trim import drop_tool_results, keep_last, keep_tokens
 
 CHECKING, OTHER, FREE, OLD = "claude-haiku-5-5", "claude-opus-5-5", "claude-opus-5", "claude-haiku-4-5"
@@ -23,6 +26,8 @@ POLICIES = [
     keep_last(1, step=0),
     keep_last(2, step=1),
     keep_tokens(700, to=500),
+    keep_tokens(120, to=60),
+    drop_tool_results(0, keep=1, at_least=1),
     drop_tool_results(1, keep=0, at_least=1),
     [drop_tool_results(1, keep=1, at_least=0), keep_last(3, step=0)],
 ]
@@ -90,6 +95,11 @@ def found(key: str) -> dict:
     return {"type": "web_search_tool_result", "tool_use_id": key, "content": []}
 
 
+def keep(params: dict) -> dict:
+    """What History.repair takes of them."""
+    return {name: params[name] for name in ("messages", "system", "tools") if name in params}
+
+
 EXCHANGES = st.tuples(
     PROMPTS,
     st.sampled_from(sorted(REPLIES)),
@@ -135,6 +145,10 @@ class Conversations(RuleBasedStateMachine):
             assert self.history.to_dict() == before
             return None
 
+    def sent(self, request):
+        """Where a request goes."""
+        return self.client.beta.messages if "betas" in request else self.client.messages
+
     @rule(content=PROMPTS)
     def prompt(self, content):
         self.try_to(self.history.user, content)
@@ -153,15 +167,20 @@ class Conversations(RuleBasedStateMachine):
         self.ask(*exchange[1:])
 
     def ask(self, kind, stop, trim):
-        last = self.history.entries[-1:]
+        last = [entry for entry in self.history.entries if entry.role != "system"][-1:]
         ready = last and not self.history.waiting()
-        if not ready or (last[0].role == "assistant" and last[0].stop_reason != "pause_turn"):
+        dead_end = last and not last[0].sendable and last[0].stop_reason != "pause_turn"
+        if not ready or (
+            last[0].role == "assistant" and last[0].stop_reason != "pause_turn" and not dead_end
+        ):
             with pytest.raises(HistoryError):
                 self.history.request(trim=trim)
             return
         self.kind, self.calls = kind, self.calls + 1
-        request = self.history.request(trim=trim)
-        with self.client.messages.stream(model=self.model, max_tokens=3000, **request) as stream:
+        if (request := self.try_to(lambda: self.history.request(trim=trim, model=self.model))) is None:
+            assert dead_end
+            return
+        with self.sent(request).stream(model=self.model, max_tokens=3000, **request) as stream:
             for number, _ in enumerate(stream):
                 if stop is not None and number >= stop:
                     break
@@ -213,9 +232,37 @@ class Conversations(RuleBasedStateMachine):
     def compact(self, upto):
         self.try_to(self.history.compact, "We said hello.", upto)
 
+    @rule(content=PROMPTS)
+    def instruct(self, content):
+        self.try_to(self.history.instruct, content)
+
+    @rule(at=st.integers(-6, 20))
+    def rewind(self, at):
+        self.try_to(self.history.rewind, at)
+
+    @rule(failed=st.booleans(), later=st.booleans())
+    def compact_on_demand(self, failed, later):
+        request = self.try_to(lambda: self.history.compaction(model=self.model))
+        if request is None:
+            return
+        self.client.beta.messages.count_tokens(model=self.model, **request)
+        if later and not self.history.waiting():
+            self.talk([("meanwhile", "thinking", None, None)], None)
+        block = {"type": "compaction", "content": None if failed else "We said hello.", "signature": "s"}
+        reply = {"role": "assistant", "content": [block], "stop_reason": "compaction", "model": self.model}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.try_to(self.history.reply, reply)
+
     @rule()
     def save_and_load(self):
         self.history = History.from_dict(self.history.to_dict())
+
+    @rule()
+    def take_over_from_a_thread(self):
+        params = self.history.to_params(model=self.model)
+        if params["messages"]:
+            self.history, self.stored = History.repair(**keep(params)).history, []
 
     @rule(model=st.sampled_from([CHECKING, OTHER, FREE, OLD]))
     def switch_model(self, model):
@@ -224,10 +271,13 @@ class Conversations(RuleBasedStateMachine):
     @invariant()
     def what_can_be_sent_is_accepted(self):
         try:
-            request = self.history.request()
+            request = self.history.request(model=self.model)
         except HistoryError:
             return
-        self.client.messages.count_tokens(model=self.model, **request)
+        self.sent(request).count_tokens(model=self.model, **request)
+        assert [message["role"] for message in request["messages"][:1]] == ["assistant"] * (
+            BETA in request.get("betas", ())
+        ) or request["messages"][0]["role"] == "user"
 
     @invariant()
     def what_is_stored_stays(self):

@@ -423,7 +423,7 @@ class TestWhatIf:
 
     def test_what_a_summary_would_say_is_unknown(self):
         with pytest.raises(HistoryError, match="unknown"):
-            self.history(2).what_if([summarize(None, model="m", when=9)])
+            self.history(2).what_if([summarize(anthropic.Anthropic(api_key="sandbox"), model="m", when=9)])
 
 
 class TestBadInput:

@@ -39,6 +39,10 @@ def conversation(turns: int, **settings) -> History:
     return history
 
 
+def step(number: int) -> dict:
+    return {"type": "tool_use", "id": f"toolu_{number}", "name": "look", "input": {"at": number}}
+
+
 def reply(turn: int, *, content=None, stop_reason="end_turn") -> dict:
     blocks = content or [{"type": "text", "text": f"answer {turn}"}]
     return {
@@ -260,7 +264,7 @@ class TestServerSide:
         lambda: keep_last(1, step=-1),
         lambda: keep_tokens(0),
         lambda: keep_tokens(10, to=20),
-        lambda: drop_tool_results(0),
+        lambda: drop_tool_results(-1),
         lambda: server_compaction(10),
         lambda: summarize(None, model="m", when=0),
         lambda: History(trim="keep_last"),
@@ -270,3 +274,59 @@ class TestServerSide:
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(HistoryError, match=r"takes|API refuses less"):
         wrong()
+
+
+class TestLongLoops:
+    """One turn with many tool calls, cut while it runs."""
+
+    def loop(self, steps, trim, model="claude-haiku-5-5", limit=3_000):
+        """A loop of so many steps in the sandbox; the largest prompt it sent, and the history."""
+        sandbox = Sandbox(replies=lambda body: {"content": [{"type": "thinking"}, step(next(numbers))]})
+        numbers = iter(range(steps + 1))
+        client = anthropic.Anthropic(
+            api_key="sandbox", http_client=anthropic.DefaultHttpxClient(transport=sandbox), max_retries=0
+        )
+        history = History(tools=[{"name": "look", "input_schema": {"type": "object"}}], trim=trim)
+        history.user("Look everywhere.")
+        sizes = []
+        for _ in range(steps):
+            reply = client.messages.create(model=model, max_tokens=2_000, **history.request())
+            sizes.append(reply.usage.input_tokens)
+            history.reply(reply)
+            history.results({key: f"what {key} holds " * 20 for key in history.waiting()})
+        return sizes, history
+
+    @pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-opus-5"])
+    def test_it_stays_under_the_limit_and_goes_on_in_words(self, model):
+        sizes, history = self.loop(60, keep_tokens(4_000), model)
+        assert max(sizes) < 4_400  # one step more than the limit, which is measured before
+        assert max(self.loop(60, None, model)[0]) > 8_000
+        first = history.request()["messages"][0]["content"]
+        assert first[0]["text"] == "Look everywhere."
+        assert first[1]["text"].startswith("[Your steps so far, in words")
+        assert "earlier steps left out" in first[1]["text"]
+        assert "look({" in first[1]["text"]
+        assert "steps told in words" in str(history.report)
+
+    def test_it_is_cut_rarely(self):
+        """Between two cuts the prefix stays, so that the cache does."""
+        _, history = self.loop(60, keep_tokens(4_000))
+        assert len({entry.cut for entry in history.entries if entry.role == "assistant"}) < 10
+
+    def test_results_are_dropped_within_it_where_no_turn_is_spared(self):
+        sizes, history = self.loop(40, drop_tool_results(0, keep=2, at_least=1_500))
+        assert max(sizes) < 0.7 * max(self.loop(40, drop_tool_results(1, keep=2, at_least=1_500))[0])
+        assert "[Result left out to save tokens.]" in history.request()["messages"][0]["content"][1]["text"]
+
+    def test_a_pinned_one_is_sent_as_it_is(self):
+        _, history = self.loop(5, None)
+        history.pin(0)
+        assert history.request(trim=keep_tokens(500)) == history.request(trim=())
+
+    def test_a_limit_that_the_prompt_alone_passes_does_not_cut_every_time(self):
+        _, history = self.loop(30, keep_tokens(300))
+        assert len({entry.cut for entry in history.entries if entry.role == "assistant"}) < 20
+
+    def test_it_is_saved_as_it_was_sent(self, tmp_path):
+        _, history = self.loop(60, keep_tokens(4_000))
+        assert History.load(history.save(tmp_path / "talk.jsonl")).request() == history.request()

@@ -2,8 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from claude_nb.errors import HistoryError
 
 from .entry import Entry
+
+if TYPE_CHECKING:
+    from .history import History
+
+
+_AROUND = 40  # characters of a quote on each side of what was found
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,24 @@ def leaves(entries: Sequence[Entry], head: int | None) -> list[int]:
     return sorted(ends | ({head} if head is not None else set()))
 
 
-def diff(here: Sequence[Entry], there: Sequence[Entry], settings: list[str]) -> Diff:
+def diff(history: "History", other: "History | Branch | int") -> Diff:
+    """Give how another conversation, or another branch of this one, differs: print it to read it.
+
+    Raises:
+        HistoryError: There is no such branch.
+    """
+    here, tree = history._tree.path(), history._tree
+    if hasattr(other, "entries"):
+        settings = [name for name in ("system", "tools") if getattr(history, name) != getattr(other, name)]
+        return _compared(here, other.entries, settings)
+    number = other.number if isinstance(other, Branch) else other
+    if not isinstance(number, int) or not 0 <= number < len(tree.entries):
+        known = [one.number for one in history.branches()]
+        raise HistoryError(f"there is no branch {number!r}; the branches are {known}.")
+    return _compared(here, [tree.entries[one] for one in tree.line(number)], [])
+
+
+def _compared(here: Sequence[Entry], there: Sequence[Entry], settings: list[str]) -> Diff:
     """Compare two branches by role and content."""
     same = 0
     for one, other in zip(here, there, strict=False):
@@ -93,14 +119,22 @@ def words(entry: Entry, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def find(path: Sequence[Entry], text: str, around: int = 40) -> list[Found]:
-    """Where a text occurs, in words, tool inputs or results; upper and lower case are the same."""
+def find(history: "History", text: str) -> list[Found]:
+    """Give the messages that hold ``text``, also in tool calls and results, with the words around it.
+
+    Upper and lower case are the same.
+
+    Raises:
+        HistoryError: There is no text to look for.
+    """
+    if not isinstance(text, str) or not text:
+        raise HistoryError('find() takes a text to look for, such as history.find("token").')
     found = []
-    for place, entry in enumerate(path):
+    for place, entry in enumerate(history._tree.path()):
         for said in _texts(entry.content):
             at = said.casefold().find(text.casefold())
             if at >= 0:
-                quote = said[max(0, at - around) : at + len(text) + around]
+                quote = said[max(0, at - _AROUND) : at + len(text) + _AROUND]
                 found.append(Found(place, entry.role, " ".join(quote.split())))
                 break
     return found

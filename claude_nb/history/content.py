@@ -5,14 +5,14 @@ that a block which the API would refuse is refused where it is written.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from claude_nb.errors import ClaudeNbError, HistoryError, PromptError
 
 Json = dict[str, Any]
 Content = str | Sequence[Mapping[str, Any]]
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "system"]
 
 _SAID = ("text", "image", "document", "search_result", "container_upload")
 _LARGEST_IMAGE = 5 * 1024 * 1024
@@ -78,6 +78,20 @@ def prompt(content: Any, what: str = "the prompt") -> list[Json]:
     return [_said(block, f"block {place} of {what}") for place, block in enumerate(content)]
 
 
+def instruction(content: Any) -> list[Json]:
+    """An instruction to the model as text blocks.
+
+    Raises:
+        PromptError: It is empty, or not text.
+    """
+    blocks = prompt(content, "the instruction")
+    if wrong := next((block["type"] for block in blocks if block["type"] != "text"), None):
+        raise PromptError(
+            f"the instruction holds {wrong}; it takes text only. Show it with history.user([...])."
+        )
+    return blocks
+
+
 def _said(block: Any, what: str) -> Json:
     if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
         raise PromptError(f'{what} is no content block; it takes a dict with a "type". {_instead(block)}')
@@ -132,6 +146,17 @@ def _result(block: Mapping[str, Any]) -> Json:
                 )
             _check_image(inner, what, HistoryError)
     return data
+
+
+def tools(given: Any) -> list[Json]:
+    """Tool definitions as JSON.
+
+    Raises:
+        HistoryError: They are no list of definitions.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable | None):
+        raise HistoryError(f"tools= takes a list of tools, not {type(given).__name__}: [{{...}}].")
+    return [tool(one) for one in given or ()]
 
 
 def tool(given: Any) -> Json:

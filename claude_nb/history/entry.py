@@ -19,18 +19,19 @@ class Entry:
     """One stored message.
 
     Attributes:
-        role: ``"user"`` or ``"assistant"``.
+        role: ``"user"``, ``"assistant"``, or ``"system"`` for an instruction on the way.
         content: Content blocks as the API takes or sent them.
         parent: Number of the entry before it on its branch; None for a first message.
         stop_reason: Why a reply ended; None for a user's message and for an interrupted reply.
-        model: The model that replied, as the server named it.
-        usage: The reply's usage as the server reported it, in tokens.
+        model: The model that replied (or wrote a summary), as the server named it.
+        usage: What that call used, as the server reported it, in tokens.
         simulated: Whether the offline sandbox replied, not a model.
         at: When it was added, in seconds since the epoch.
         cell: The notebook cell that added it; None outside of one.
         run: Which execution of that cell.
         cut: Number of the cut under which a reply was asked for; None for the whole conversation.
-        summary_of: Of a summary: the number of the last entry that it stands for.
+        summary_of: Of a summary, or of a compaction by the API: the number of the last entry that it stands for.
+        edits: What the API itself left out of the prompt (``context_management.applied_edits``).
     """
 
     role: Role
@@ -45,11 +46,32 @@ class Entry:
     run: str | None = field(default=None, repr=False)
     cut: int | None = None
     summary_of: int | None = None
+    edits: list[Json] | None = field(default=None, repr=False)
 
     @property
     def interrupted(self) -> bool:
         """Whether this is a reply that was cut on its way."""
-        return self.role == "assistant" and self.stop_reason is None
+        return self.is_reply and self.stop_reason is None
+
+    @property
+    def is_instruction(self) -> bool:
+        """Whether this tells the model what to do from here on: it is always sent."""
+        return self.role == "system"
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether a model replied here; a compaction by the API is no reply."""
+        return self.role == "assistant" and self.summary_of is None
+
+    @property
+    def is_always_sent(self) -> bool:
+        """Whether it is sent whatever is left out around it: an instruction, or a compaction by the API."""
+        return self.is_instruction or (self.role == "assistant" and not self.is_reply)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether this is a reply that goes on when it is sent back as it is."""
+        return self.is_reply and self.stop_reason in ("pause_turn", "compaction")
 
     @property
     def is_results(self) -> bool:
@@ -69,7 +91,7 @@ class Entry:
     @cached_property
     def sendable(self) -> list[Json]:
         """The blocks that the API accepts back; shared with ``content``, so never to be changed."""
-        if self.role == "user":
+        if self.role != "assistant":
             return self.content
         if self.stop_reason == "refusal":
             return []
@@ -80,7 +102,7 @@ class Entry:
     def prompt_tokens(self) -> int | None:
         """Of a reply: tokens of the prompt it answered, cached or not; None where unknown."""
         usage = self.usage or {}
-        if usage.get("input_tokens") is None:
+        if usage.get("input_tokens") is None or not self.is_reply:
             return None
         names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         return sum(usage.get(name) or 0 for name in names)

@@ -38,8 +38,12 @@ def markdown(path: Sequence[Entry], system: Any) -> str:
 
 
 def _title(entry: Entry) -> str:
+    if entry.is_instruction:
+        return "Instruction"
     if entry.role == "user":
         return "Tool results" if entry.is_results else "User"
+    if not entry.is_reply:
+        return "Summary by the API"
     if entry.interrupted:
         return f"{entry.model or 'Assistant'} (interrupted)"
     ended = "" if entry.stop_reason in ("end_turn", "tool_use") else f" ({entry.stop_reason})"
@@ -57,6 +61,8 @@ def _block(block: Json) -> str:
         case "tool_use":
             code = json.dumps(block["input"], indent=2, ensure_ascii=False)
             text = f"Calls `{block['name']}`:\n\n{_fenced(code, 'json')}"
+        case "compaction":
+            text = str(block.get("content") or "")
         case "tool_result" if isinstance(block.get("content"), list):
             text = "\n\n".join(map(_block, block["content"]))
         case "tool_result":

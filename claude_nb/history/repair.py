@@ -8,13 +8,14 @@ from claude_nb.errors import ClaudeNbError, HistoryError, PromptError
 
 from . import content
 from .content import Content, Json
-from .entry import RUNS_ON_SERVER, THINKING, Entry, running_tools
+from .entry import ELSEWHERE, RUNS_ON_SERVER, THINKING, Entry, running_tools
 from .history import History
 
 _LOST_RESULT = "No result of this call was recorded."
 _TOLD = ("stop_reason", "model", "usage")
 _ONLY_IN_REPLIES = ("tool_use", *RUNS_ON_SERVER, *THINKING)
 _ONLY_FROM_USERS = ("tool_result", "image")
+_COMPACTED = {"stop_reason": "compaction", "summary_of": ELSEWHERE}
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def repair(messages: Any, *, system: Content | None = None, tools: Iterable[Any]
     mender = _Mender()
     for at, message in enumerate(messages):
         mender.take(at, message)
+        mender.before = message.get("role") if isinstance(message, Mapping) else None
     mender.close()
     if mender.system and system is None:
         system = mender.system
@@ -78,7 +80,7 @@ def repair(messages: Any, *, system: Content | None = None, tools: Iterable[Any]
         mender.note(0, "is a second system prompt", "left out")
     history = History(system=system, tools=tools)
     for entry in mender.entries:
-        history._tree.append(entry)  # noqa: SLF001 - what was mended is valid as it is
+        history._tree.append(entry)
     return Repair(history, sorted(mender.changes, key=lambda change: -1 if change.at is None else change.at))
 
 
@@ -89,6 +91,7 @@ class _Mender:
         self.entries: list[Entry] = []
         self.changes: list[Change] = []
         self.system: str | None = None
+        self.before: Any = None  # role of the message before
         self._calls: dict[str, int] = {}  # open tool calls, and the message they are in
         self._seen: set[str] = set()
         self._broken = False  # thinking after a change no longer fits
@@ -106,8 +109,10 @@ class _Mender:
             return
         role, given = message.get("role"), message.get("content")
         if role == "system":
-            self._system(at, given)
+            self._instruction(at, given) if self.entries else self._system(at, given)
             return
+        if role == "user" and self.before == "system" and self.entries:
+            self.note(at - 1, "has the role 'system' and a message of the user behind it", "sent behind that")
         if role not in ("user", "assistant"):
             self.note(at, f"has the role {role!r}; it is 'user' or 'assistant'", "left out")
             return
@@ -124,14 +129,23 @@ class _Mender:
                 str(block.get("text", "")) for block in _listed(given) if isinstance(block, Mapping)
             )
         )
-        if at == 0 and text.strip():
+        if not text.strip():
+            self.note(at, "is an empty system prompt", "left out")
+        elif self.system is None:
             self.note(at, "has the role 'system'", "taken as the system prompt")
             self.system = text
-        elif text.strip():
-            self.note(at, "has the role 'system'", "taken as a message of the user")
-            self._add(at, "user", [{"type": "text", "text": text}], {})
         else:
-            self.note(at, "is an empty system prompt", "left out")
+            self.note(at, "is a second system prompt", "joined to the first")
+            self.system += f"\n\n{text}"
+
+    def _instruction(self, at: int, given: Any) -> None:
+        """A message of the role ``system`` on the way, which the API takes behind the user's turn."""
+        blocks = [block for block in self._blocks(at, "system", given) if block["type"] == "text"]
+        if self.before not in ("user", "system"):
+            self.note(at, "has the role 'system' and follows a reply", "sent behind the user's next message")
+        if blocks:
+            self._stop_servers(at)
+            self.entries.append(Entry("system", blocks))
 
     def _blocks(self, at: int, role: str, given: Any) -> list[Json]:
         if isinstance(given, str):
@@ -161,7 +175,9 @@ class _Mender:
         kind = data.get("type")
         if kind == "text" and not str(data.get("text") or "").strip():
             raise PromptError("is empty text")
-        if kind in (_ONLY_IN_REPLIES if role == "user" else _ONLY_FROM_USERS):
+        if role == "system" and kind != "text":
+            raise PromptError(f"is {kind}, and an instruction is text")
+        if kind in (_ONLY_FROM_USERS if role == "assistant" else _ONLY_IN_REPLIES):
             raise PromptError(f"is {kind}, which a message of the {role} cannot hold")
         if kind == "thinking" and not data.get("signature"):
             raise PromptError("is thinking without a signature")
@@ -170,6 +186,11 @@ class _Mender:
 
     def _add(self, at: int, role: str, blocks: list[Json], told: Json) -> None:
         if role == "assistant":
+            if not self.entries and any(
+                block["type"] == "compaction" and block.get("content") for block in blocks
+            ):
+                self.entries.append(Entry("assistant", blocks, **(told | _COMPACTED)))
+                return
             if not self.entries:
                 self.note(at, "is a reply, and the conversation must begin with the user", "left out")
                 return
@@ -193,7 +214,7 @@ class _Mender:
         """Leave out server tools that still run: no words may follow them."""
         end = len(self.entries)
         while end:
-            while end and self.entries[end - 1].role == "user":
+            while end and self.entries[end - 1].role != "assistant":
                 end -= 1
             first = end
             while first and self.entries[first - 1].role == "assistant":

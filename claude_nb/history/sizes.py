@@ -67,10 +67,11 @@ class Sizes:
                 entry.is_prompt,
                 entry.is_results,
                 number in tree.pins,
+                always=entry.is_always_sent,
             )
             for entry, (size, small), number in zip(path, guesses, tree.numbers, strict=True)
         ]
-        last = next((entry for entry in reversed(path) if entry.role == "assistant"), None)
+        last = next((entry for entry in reversed(path) if entry.is_reply), None)
         usage = (last.usage or {}) if last else {}
         cached = bool(usage.get("cache_read_input_tokens") or usage.get("cache_creation_input_tokens"))
         hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens")
@@ -92,10 +93,16 @@ class Sizes:
 
 def model_of(path: Sequence[Entry]) -> Model:
     """The model that replied last; the default model where none did, or none that is known."""
-    named = next((entry.model for entry in reversed(path) if entry.model), None)
+    named = next((entry.model for entry in reversed(path) if entry.model and entry.is_reply), None)
     found = (find(named) if named else None) or find(MODEL)
     assert found is not None  # noqa: S101 - the default model is in the data file
     return found
+
+
+def takes_instructions(path: Sequence[Entry], model: str | None) -> bool:
+    """Whether the model that is asked (default: that replied last) takes messages of the role ``system``."""
+    found = find(model) if model else model_of(path)
+    return found is not None and found.system_messages
 
 
 def _scale(path: Sequence[Entry], guesses: Sequence[tuple[int, int]], fixed: int) -> float:
@@ -154,7 +161,7 @@ def _measure(path: Sequence[Entry], rows: list[Json], head: Json, measured_now: 
     ends = [
         (place, entry.prompt_tokens, entry.cut, entry.model)
         for place, entry in enumerate(path)
-        if entry.role == "assistant" and entry.prompt_tokens is not None
+        if entry.prompt_tokens is not None
     ]
     if measured_now is not None:
         last = ends[-1] if ends else (0, 0, None, None)

@@ -2,13 +2,28 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from claude_nb.trim import Cut
 
-from .branches import words
+from .branches import leaves, words
 from .entry import Entry
+from .sizes import model_of
+
+if TYPE_CHECKING:
+    from .history import History
 
 _BAR = 80  # pixels of the widest message
+
+
+def table_of(history: "History") -> str:
+    """The HTML of a conversation as it is now."""
+    tree = history._tree
+    path = tree.path()
+    pinned = {place for place, number in enumerate(tree.numbers) if number in tree.pins}
+    guesses = [size for size, _ in history._sizes.guesses(tree, model_of(path))]
+    others = len(leaves(tree.entries, tree.head)) - (tree.head is not None)
+    return table(path, guesses, history._shown_cut(), pinned, others=others)
 
 
 def table(
@@ -40,11 +55,13 @@ def _fate(place: int, entry: Entry, cut: Cut, pinned: set[int]) -> str:
     told = ["pinned"] if place in pinned else []
     if entry.summary_of is not None:
         told.append("summary of what came before")
-    if entry.role == "assistant":
+    if entry.is_reply:
         ended = "interrupted" if entry.interrupted else str(entry.stop_reason)
         told.append(ended if entry.sendable else f"{ended}: not sent")
-    if place in cut.places():
+    if place in cut.places() and not entry.is_always_sent:
         told.append("left out: not sent")
+    elif place in cut.told_places():
+        told.append("sent in words")
     elif place in cut.cleared_places():
         told.append("results cleared")
     return ", ".join(told)

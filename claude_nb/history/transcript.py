@@ -20,17 +20,20 @@ from .history import History
 
 _OWNERS: "WeakValueDictionary[Path, History]" = WeakValueDictionary()
 FORMAT = "claude_nb history"
-VERSION = 2
+VERSION = 3
 
 
 def save(history: History, path: Path) -> Path:
     """Write ``history`` to ``path``: the file is replaced whole, or left as it was."""
     data = history.to_dict()
-    first = {"format": FORMAT, "version": VERSION, "system": data["system"], "tools": data["tools"]}
+    settings = {name: data[name] for name in ("system", "tools", "rerun", "trim", "params")}
+    first = {"format": FORMAT, "version": VERSION, **settings}
     lines = [first, *({"cut": cut} for cut in data["cuts"]), *data["entries"]]
     lines += [{"pins": data["pins"]}] if data["pins"] else []
     if data["head"] != len(data["entries"]) - 1:
         lines.append({"head": data["head"]})
+    if path.is_dir():
+        raise HistoryError(f"{path} is a folder. Name a file in it: {str(path / 'talk.jsonl')!r}.")
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -52,7 +55,7 @@ def claim(path: Path, history: History) -> None:
         HistoryError: The file holds something else, or another history of this kernel keeps itself there.
     """
     owner = _OWNERS.get(path.resolve())
-    if owner is not None and owner is not history and owner._tree.file is not None:  # noqa: SLF001 - the same package
+    if owner is not None and owner is not history and owner._tree.file is not None:
         raise HistoryError(f"another conversation saves itself to {path}. Name another file.")
     if path.exists() and path.stat().st_size:
         advice = f"Go on with it by History.load({str(path)!r}), or name another file."

@@ -65,14 +65,14 @@ class Tree:
         entry = replace(entry, parent=self.head, at=entry.at or round(time.time(), 3))
         self.entries.append(entry)
         self.numbers.append(len(self.entries) - 1)
-        self._tell(entry)
+        self.tell(entry)
         return len(self.numbers) - 1
 
     def append_again(self, numbers: list[int]) -> None:
         """Add messages of another branch to this one; their thinking was made elsewhere."""
         for number in numbers:
             entry = self.entries[number]
-            place = self.append(replace(entry, cut=ELSEWHERE if entry.role == "assistant" else None))
+            place = self.append(replace(entry, cut=ELSEWHERE if entry.is_reply else None))
             if number in self.pins:
                 self.pin(place, on=True)
 
@@ -84,12 +84,12 @@ class Tree:
             self.numbers.pop()
         if not self.numbers and head is not None:
             self.numbers = self.line(head)
-        self._tell({"head": head})
+        self.tell({"head": head})
 
     def pin(self, at: int, *, on: bool) -> None:
         """Mark the message at a place as never to be left out, or no longer."""
         (self.pins.add if on else self.pins.discard)(self.numbers[at])
-        self._tell({"pins": sorted(self.pins)})
+        self.tell({"pins": sorted(self.pins)})
 
     def number_of(self, cut: Cut) -> int | None:
         """The number under which a cut is kept; None for the whole conversation."""
@@ -97,14 +97,14 @@ class Tree:
             return None
         if not self.cuts or self.cuts[-1] != cut:
             self.cuts.append(cut)
-            self._tell({"cut": cut.to_dict()})
+            self.tell({"cut": cut.to_dict()})
         return len(self.cuts) - 1
 
     def cut_before(self) -> Cut:
         """The cut under which the last reply of the current branch was asked for."""
         for number in reversed(self.numbers):
             entry = self.entries[number]
-            if entry.role == "assistant":
+            if entry.is_reply:
                 return WHOLE if entry.cut in (None, ELSEWHERE) else self.cuts[entry.cut]
         return WHOLE
 
@@ -125,12 +125,14 @@ class Tree:
             HistoryError: An entry is malformed, or builds on one that is missing.
         """
         tree = cls()
+        if not isinstance(data.get("entries"), list):
+            raise HistoryError('this describes no conversation: it has no list of "entries".')
         try:
             tree.cuts = [Cut.from_dict(cut) for cut in data.get("cuts") or ()]
         except (KeyError, TypeError, ValueError) as error:
             raise HistoryError(f"a stored cut is malformed: {error!r}.") from None
         waiting: list[dict[str, bool]] = []
-        for number, fields in enumerate(data.get("entries") or ()):
+        for number, fields in enumerate(data["entries"]):
             entry = _entry(number, fields, len(tree.cuts))
             parent = None if entry.parent is None else tree.entries[entry.parent]
             waiting.append(
@@ -143,8 +145,8 @@ class Tree:
         tree.pins = {pin for pin in data.get("pins") or () if isinstance(pin, int) and 0 <= pin <= last}
         return tree
 
-    def _tell(self, news: Entry | Json) -> None:
-        """Write a piece of news to the file."""
+    def tell(self, news: Entry | Json) -> None:
+        """Write a piece of news to the file, if the conversation keeps itself in one."""
         if self.file is None:
             return
         from .transcript import add
@@ -165,17 +167,17 @@ def _entry(number: int, fields: Any, cuts: int) -> Entry:
         entry = Entry(**copied(dict(fields)))
     except (TypeError, ValueError) as error:
         raise HistoryError(f"stored message {number} is malformed: {error}.") from None
-    if entry.role not in ("user", "assistant"):
+    if entry.role not in ("user", "assistant", "system"):
         raise HistoryError(
-            f"stored message {number} has the role {entry.role!r}; it is 'user' or 'assistant'."
+            f"stored message {number} has the role {entry.role!r}; it is 'user', 'assistant' or 'system'."
         )
     blocks = entry.content
     if not isinstance(blocks, list) or not all(
         isinstance(one, dict) and isinstance(one.get("type"), str) for one in blocks
     ):
         raise HistoryError(f"stored message {number} is malformed: its content is no list of blocks.")
-    if not blocks and entry.role == "user":
-        raise HistoryError(f"stored message {number} is malformed: a user's message is never empty.")
+    if not blocks and entry.role != "assistant":
+        raise HistoryError(f"stored message {number} is malformed: only a reply may be empty.")
     if entry.parent is not None and not (isinstance(entry.parent, int) and 0 <= entry.parent < number):
         raise HistoryError(f"stored message {number} builds on message {entry.parent}, which is missing.")
     if entry.cut is not None and not ELSEWHERE <= entry.cut < cuts:
@@ -189,11 +191,13 @@ def _pairs(number: int, entry: Entry, parent: Entry | None, waiting: dict[str, b
     Raises:
         HistoryError: It answers a call that does not wait, or leaves one without its result.
     """
+    if entry.is_instruction:
+        return waiting
     if entry.role == "assistant":
-        if parent is None:
+        if parent is None and entry.is_reply:
             raise HistoryError(f"stored message {number} is a reply to nothing.")
         calls = {block["id"]: True for block in entry.sendable if block["type"] == "tool_use"}
-        if waiting and parent.role == "user":
+        if waiting and parent is not None and parent.role != "assistant":
             raise HistoryError(f"stored message {number} comes before the results of {', '.join(waiting)}.")
         return waiting | calls
     answered = [block.get("tool_use_id") for block in entry.content if block["type"] == "tool_result"]

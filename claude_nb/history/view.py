@@ -3,6 +3,7 @@
 - neighbouring messages of one role become one, tool results first;
 - the message after an interrupted reply tells the model that it was cut;
 - a server tool that never answered is sent only where it can still answer;
+- an instruction stands behind the user's turn, whatever is left out around it;
 - thinking is sent as long as everything before it is sent as it was when the model thought (preserved thinking).
 """
 
@@ -15,9 +16,12 @@ from claude_nb.trim import WHOLE, Cut, Turn
 
 from .content import Json, Role, copied, marked, marks
 from .entry import ELSEWHERE, THINKING, Entry, running_tools, whole
+from .telling import in_words
 
 CUT_NOTE = "[Note: your reply above was interrupted before it was complete.]"
 CLEARED = "[Result left out to save tokens.]"
+INSTRUCTION = "[Instruction of the operator: {}]"
+"""How an instruction is sent to a model that takes no system messages."""
 
 _MOST_MARKS = 4
 
@@ -27,7 +31,7 @@ class Sent:
     """One message of a request. Its blocks are those of the store: they are copied before they leave.
 
     Attributes:
-        role: ``"user"`` or ``"assistant"``.
+        role: ``"user"``, ``"assistant"`` or ``"system"``.
         content: Blocks.
         places: Which stored messages it was made of.
     """
@@ -37,32 +41,50 @@ class Sent:
     places: list[int] = field(default_factory=list)
 
 
-def build(path: Sequence[Entry], cut: Cut = WHOLE) -> list[Sent]:
-    """The messages of a branch as they are sent under a cut."""
+def build(path: Sequence[Entry], cut: Cut = WHOLE, *, system_messages: bool = True) -> list[Sent]:
+    """The messages of a branch as they are sent under a cut.
+
+    Args:
+        path: The entries of the branch.
+        cut: What is left out.
+        system_messages: Whether the model takes instructions as messages of the role ``system``.
+    """
     messages: list[Sent] = []
     interrupted = False
-    left_out, cleared = cut.places(), cut.cleared_places()
+    left_out, cleared, told = cut.places(), cut.cleared_places(), cut.told_places()
     for place, entry in enumerate(path):
-        if place in left_out:
+        if entry.is_instruction:
+            continue
+        if place in left_out and not entry.is_always_sent:
             interrupted = False
             continue
-        blocks = entry.sendable
-        if entry.role == "user":
-            if place in cleared:
-                blocks = [_cleared(block) for block in blocks]
-            if interrupted:
-                blocks = [*blocks, {"type": "text", "text": CUT_NOTE}]
-        elif place < cut.thinking_from and thinks(entry):
-            blocks = [block for block in blocks if block["type"] not in THINKING]
-        interrupted = entry.interrupted and bool(blocks)
+        if place in told:
+            blocks = in_words(path, cut, place, CLEARED)
+            interrupted = False
+        else:
+            blocks = _as_sent(entry, place, cut, cleared=place in cleared, interrupted=interrupted)
+            interrupted = entry.interrupted and bool(blocks)
+        role: Role = "user" if place in told else entry.role
         if not blocks:
             continue
-        if messages and messages[-1].role == entry.role:
+        if messages and messages[-1].role == role:
             messages[-1].content.extend(blocks)
             messages[-1].places.append(place)
         else:
-            messages.append(Sent(entry.role, list(blocks), [place]))
-    return _settled(messages)
+            messages.append(Sent(role, list(blocks), [place]))
+    return _instructed(_settled(messages), path, system_messages=system_messages)
+
+
+def _as_sent(entry: Entry, place: int, cut: Cut, *, cleared: bool, interrupted: bool) -> list[Json]:
+    blocks = entry.sendable
+    if entry.role == "user":
+        if cleared:
+            blocks = [_cleared(block) for block in blocks]
+        if interrupted:
+            blocks = [*blocks, {"type": "text", "text": CUT_NOTE}]
+    elif place < cut.thinking_from and thinks(entry):
+        blocks = [block for block in blocks if block["type"] not in THINKING]
+    return blocks
 
 
 def _settled(messages: list[Sent]) -> list[Sent]:
@@ -83,18 +105,43 @@ def _settled(messages: list[Sent]) -> list[Sent]:
     return kept[::-1]
 
 
+def _instructed(messages: list[Sent], path: Sequence[Entry], *, system_messages: bool) -> list[Sent]:
+    """The messages with each instruction behind the turn of the user in which it was given, or the next one.
+
+    That is where the API takes it (build-with-claude/mid-conversation-system-messages). One that no turn of the user
+    follows yet is not sent yet.
+    """
+    places = [place for place, entry in enumerate(path) if entry.is_instruction]
+    found: list[Sent] = []
+    for index, message in enumerate(messages):
+        found.append(message)
+        if message.role != "user" or not places:
+            continue
+        until = messages[index + 1].places[0] if index + 1 < len(messages) else len(path)
+        mine = [place for place in places if place < until]
+        places = places[len(mine) :]
+        blocks = [block for place in mine for block in path[place].content]
+        if blocks and system_messages:
+            found.append(Sent("system", blocks, mine))
+        elif blocks:
+            words = [INSTRUCTION.format(block["text"]) for block in blocks if block["type"] == "text"]
+            message.content.extend({"type": "text", "text": text} for text in words)
+            message.places.extend(mine)
+    return found
+
+
 def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
     """A tool loop at the end whose thinking can no longer be sent: the API refuses to go on with it.
 
     Returns:
         The places of its last call and what came of it, to be left out; None when there is no such loop.
     """
-    place, left_out = len(path) - 1, cut.places()
+    place, unsent = len(path) - 1, cut.places() | cut.told_places()
     end = first = None
     lost = calls = False
     while place >= 0:
         entry = path[place]
-        if place in left_out or not entry.sendable:
+        if place in unsent or entry.is_instruction or not entry.sendable:
             place -= 1
             continue
         if entry.role == "user":
@@ -119,6 +166,8 @@ def last_turn(path: Iterable[Entry], said: Sequence[Json] = ()) -> tuple[list[Js
     calls: list[Json] = []
     after = list(said)
     for entry in path:
+        if entry.is_instruction:
+            continue
         if entry.role == "assistant":
             calls = [*entry.sendable, *calls]
             continue
@@ -163,10 +212,10 @@ def thinking_from(path: Sequence[Entry], cut: Cut, cuts: Sequence[Cut]) -> int:
     A thinking block is bound to all that was sent when it was made, thinking excepted, which may be missing from
     the start and never from the middle (build-with-claude/preserved-thinking).
     """
-    left_out = cut.places()
+    unsent = cut.places() | cut.told_places()
     for place in range(len(path) - 1, -1, -1):
         entry = path[place]
-        if entry.role == "user" or place in left_out or not thinks(entry):
+        if entry.role != "assistant" or place in unsent or not thinks(entry):
             continue
         if entry.cut == ELSEWHERE:
             return place + 1
@@ -187,6 +236,7 @@ def thinks(entry: Entry) -> bool:
 def first_difference(one: Cut, other: Cut) -> float:
     """The first place that two cuts treat differently; infinite when they agree."""
     differ = (one.places() ^ other.places()) | (one.cleared_places() ^ other.cleared_places())
+    differ |= {told.first for told in {*one.told} ^ {*other.told}}
     return min(differ, default=float("inf"))
 
 

@@ -190,7 +190,7 @@ def _asked(content: list[Placed], calls: set[str]) -> None:
 def _last(messages: list[Json], body: Json, model: Model) -> None:
     """Rules about a conversation that ends with the assistant: prefill, a paused turn, or open server tools."""
     last = messages[-1]
-    if last["role"] != "assistant":
+    if last["role"] != "assistant" or body.get("compaction"):
         return
     content = prompt.blocks(last["content"])
     open_tools = {one["id"] for one in content if one["type"] == "server_tool_use"}

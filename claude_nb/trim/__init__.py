@@ -9,23 +9,22 @@ conversation still begins with the user; pinned turns stay. Nothing is ever remo
 >>> history.request()  # cut as needed; history.report says what was left out and when that pays
 """
 
-from .cut import WHOLE, Cut, Item, Talk, Turn
+from .cut import WHOLE, Cut, Item, Talk, Told, Turn
+from .kept import described, restored
 from .policies import (
     Policy,
-    ServerSide,
     Summarize,
     Trim,
     apply,
+    apply_in_loop,
     drop_tool_results,
     keep_last,
     keep_tokens,
     policies,
-    server_clearing,
-    server_compaction,
-    server_side,
     summarize,
 )
 from .report import Report, break_even, report
+from .server import ServerSide, server_clearing, server_compaction, server_side
 
 __all__ = [
     "WHOLE",
@@ -36,15 +35,19 @@ __all__ = [
     "ServerSide",
     "Summarize",
     "Talk",
+    "Told",
     "Trim",
     "Turn",
     "apply",
+    "apply_in_loop",
     "break_even",
+    "described",
     "drop_tool_results",
     "keep_last",
     "keep_tokens",
     "policies",
     "report",
+    "restored",
     "server_clearing",
     "server_compaction",
     "server_side",

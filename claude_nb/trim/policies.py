@@ -7,13 +7,18 @@ from typing import Any, Protocol
 from claude_nb.errors import HistoryError
 
 from .cut import Cut, Talk
+from .limits import whole
 
 _EARLY = 0.8
 """With a cold cache a cut costs nothing extra: it is made when the limit is this near."""
 
 
 class Policy(Protocol):
-    """Says what to leave out. It only ever adds to the cut before, so that what is cached stays."""
+    """Says what to leave out. It only ever adds to the cut before, so that what is cached stays.
+
+    A policy may also have ``cut_loop``, with the same arguments: it is asked while a tool loop runs, and tells the
+    loop's steps in words (``Cut.telling``) where it leaves anything out.
+    """
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
         """The cut for a conversation that was last sent under ``before``."""
@@ -23,7 +28,9 @@ Trim = Policy | Sequence[Policy]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _KeepLast:
+class KeepLast:
+    """See :func:`keep_last`."""
+
     turns: int
     step: int
 
@@ -31,6 +38,7 @@ class _KeepLast:
         return f"keep_last({self.turns}, step={self.step})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
+        """Leave out all but the last turns, once enough have gathered."""
         sent = talk.sent(before)
         over = len(sent) - self.turns
         if over > self.step or (talk.cold and over > self.step * _EARLY):
@@ -45,14 +53,20 @@ def keep_last(turns: int, *, step: int | None = None) -> Policy:
         turns: How many are always sent, the current one included.
         step: How many more may gather before they are left out together; default as many as ``turns``. With
             ``step=0`` exactly ``turns`` are sent, and the cache is rewritten every time.
+
+    Raises:
+        HistoryError: A number is none, or too small.
     """
-    if turns < 1 or (step is not None and step < 0):
-        raise HistoryError("keep_last() takes at least 1 turn and no negative step, such as keep_last(10).")
-    return _KeepLast(turns, turns if step is None else step)
+    whole("keep_last", "turns", turns, 1, such_as="keep_last(10)")
+    if step is not None:
+        whole("keep_last", "step", step, 0, such_as="keep_last(10, step=5)")
+    return KeepLast(turns, turns if step is None else step)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _KeepTokens:
+class KeepTokens:
+    """See :func:`keep_tokens`."""
+
     limit: int
     to: int
 
@@ -60,6 +74,7 @@ class _KeepTokens:
         return f"keep_tokens({self.limit}, to={self.to})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
+        """Leave out the oldest turns once the limit is passed."""
         size = talk.size(before)
         if size <= (self.limit * _EARLY if talk.cold else self.limit):
             return before
@@ -71,24 +86,47 @@ class _KeepTokens:
             dropped.append(turn)
         return before.without(dropped) if dropped else before
 
+    def cut_loop(self, talk: Talk, before: Cut) -> Cut:
+        """Leave out the oldest turns, and tell the steps of the loop in the words that there is room for."""
+        steps = talk.steps(before)
+        if steps is None or talk.size(before) <= self.limit:
+            return before
+        cut = self.cut(talk, before)
+        now = talk.between(steps.first, steps.end, before)
+        told = min(now, max(self.to - (talk.size(cut) - talk.between(steps.first, steps.end, cut)), 0))
+        cut = cut.telling(steps.first, steps.end, told)
+        size = talk.size(cut)
+        rare = size <= self.to or size <= talk.size(before) // 3  # else the cache is rewritten at every step
+        return cut if rare else before
+
 
 def keep_tokens(limit: int, *, to: int | None = None) -> Policy:
     """Keep the prompt under a limit by leaving out the oldest turns.
 
+    Where one turn alone grows past it, a long tool loop, its steps go on as words of the prompt, the newest in full
+    and the oldest left out: the API takes no loop with a gap.
+
     Args:
         limit: Tokens the prompt may reach, system and tools included; estimated, and corrected by what was measured.
         to: Tokens it is cut down to; default half the limit. The lower, the rarer the cuts.
+
+    Raises:
+        HistoryError: A number is none, or ``to`` is above the limit.
     """
-    to = limit // 2 if to is None else to
-    if not 0 < to <= limit:
+    whole("keep_tokens", "a limit", limit, 1, such_as="keep_tokens(100_000)")
+    to = max(1, limit // 2) if to is None else to
+    whole("keep_tokens", "to", to, 1, such_as="keep_tokens(100_000, to=50_000)")
+    if to > limit:
         raise HistoryError(
-            "keep_tokens() takes a limit in tokens and a lower `to`, such as keep_tokens(100_000)."
+            f"keep_tokens() takes a limit in tokens and a lower `to`, not {limit} and to={to}."
         )
-    return _KeepTokens(limit, to)
+    return KeepTokens(limit, to)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _DropToolResults:
+class DropToolResults:
+    """See :func:`drop_tool_results`."""
+
     older_than: int
     keep: int
     at_least: int
@@ -97,11 +135,26 @@ class _DropToolResults:
         return f"drop_tool_results({self.older_than}, keep={self.keep}, at_least={self.at_least})"
 
     def cut(self, talk: Talk, before: Cut) -> Cut:
-        old = talk.turns[-self.older_than].first if len(talk.turns) > self.older_than else 0
-        left_out, cleared = before.places(), before.cleared_places()
-        results = [
-            place for place, item in enumerate(talk.items) if item.is_results and place not in left_out
-        ]
+        """Clear old results once enough have gathered."""
+        turns = max(1, self.older_than)  # the turn that is being asked has results in a loop only
+        old = talk.turns[-turns].first if len(talk.turns) > turns else 0
+        return self._cleared(talk, before, old)
+
+    def cut_loop(self, talk: Talk, before: Cut) -> Cut:
+        """Clear old results of the loop too, and tell its steps in words; with ``older_than=0`` only."""
+        steps = talk.steps(before)
+        if steps is None or self.older_than:
+            return before
+        cut = self._cleared(talk, before, steps.end)
+        if cut is before:
+            return before
+        return cut.telling(
+            steps.first, steps.end, talk.between(steps.first, steps.end, replace(cut, told=()))
+        )
+
+    def _cleared(self, talk: Talk, before: Cut, old: int) -> Cut:
+        unsent, cleared = before.places() | before.told_places(), before.cleared_places()
+        results = [place for place, item in enumerate(talk.items) if item.is_results and place not in unsent]
         spare = results[: len(results) - self.keep] if self.keep else results
         found = [
             place for place in spare if place < old and place not in cleared and not talk.items[place].pinned
@@ -116,13 +169,19 @@ def drop_tool_results(older_than: int = 2, *, keep: int = 3, at_least: int = 5_0
     """Send old tool results without their content; the calls stay.
 
     Args:
-        older_than: Turns that keep their results, the current one included.
+        older_than: Turns that keep their results, the current one included. 0 spares none: also in the loop that runs
+            now old results are left out, and its steps go on as words of the prompt.
         keep: The newest messages of results, which keep their content however old.
         at_least: Tokens to save at once: less is not worth rewriting the cache.
+
+    Raises:
+        HistoryError: A number is none, or negative.
     """
-    if older_than < 1 or keep < 0 or at_least < 0:
-        raise HistoryError("drop_tool_results() takes at least 1 turn and no negative numbers.")
-    return _DropToolResults(older_than, keep, at_least)
+    such_as = "drop_tool_results(2, keep=3)"
+    whole("drop_tool_results", "older_than", older_than, 0, such_as=such_as)
+    whole("drop_tool_results", "keep", keep, 0, such_as=such_as)
+    whole("drop_tool_results", "at_least", at_least, 0, such_as=such_as)
+    return DropToolResults(older_than, keep, at_least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,70 +218,22 @@ def summarize(client: Any, *, model: str, when: int, keep: int = 4, max_tokens: 
         when: Tokens of prompt at which to summarise.
         keep: Turns that stay as they are, the current one included.
         max_tokens: Ceiling of the summary in tokens.
+
+    Raises:
+        HistoryError: The client is none, the model no text, or a number none.
     """
-    if when < 1 or keep < 1:
-        raise HistoryError("summarize() takes `when` in tokens and keeps at least 1 turn.")
-    return Summarize(client, model, when, keep, max_tokens)
-
-
-@dataclass(frozen=True)
-class ServerSide:
-    """An edit that the API makes itself: nothing is left out here, so no thinking is lost.
-
-    Attributes:
-        edit: The entry of ``context_management.edits``.
-        beta: The beta it needs.
-    """
-
-    edit: dict[str, Any] = field(hash=False)
-    beta: str
-
-    def cut(self, talk: Talk, before: Cut) -> Cut:  # noqa: ARG002 - the protocol's arguments
-        """Leave the cut as it is."""
-        return before
-
-
-def server_compaction(trigger: int = 150_000, *, instructions: str | None = None) -> Policy:
-    """Let the API summarise the conversation (beta ``compact-2026-01-12``, Claude 4.6 and later).
-
-    The request then has ``betas`` and ``context_management``: send it with ``client.beta.messages``. The reply holds
-    a ``compaction`` block, which is kept and sent back as it is.
-
-    Args:
-        trigger: Tokens of prompt at which to compact; the API takes 50,000 and more.
-        instructions: What to attend to; None for the API's own.
-    """
-    if trigger < 50_000:  # noqa: PLR2004 - the API's own limit
+    if not hasattr(client, "messages"):
         raise HistoryError(
-            "server_compaction() takes a trigger of at least 50_000 tokens; the API refuses less."
+            f"summarize() takes a client of the SDK that writes the summary, not {type(client).__name__}: "
+            "summarize(connect(), model=..., when=100_000)."
         )
-    edit = {"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": trigger}}
-    return ServerSide(edit | ({"instructions": instructions} if instructions else {}), "compact-2026-01-12")
-
-
-def server_clearing(
-    trigger: int = 100_000, *, keep: int = 3, at_least: int | None = None, exclude_tools: Sequence[str] = ()
-) -> Policy:
-    """Let the API clear old tool results (beta ``context-management-2025-06-27``).
-
-    Args:
-        trigger: Tokens of prompt at which to clear.
-        keep: The newest tool uses, which keep their results.
-        at_least: Tokens to clear at once.
-        exclude_tools: Names of tools whose results stay.
-    """
-    edit: dict[str, Any] = {
-        "type": "clear_tool_uses_20250919",
-        "trigger": {"type": "input_tokens", "value": trigger},
-        "keep": {"type": "tool_uses", "value": keep},
-    }
-    if at_least is not None:
-        edit["clear_at_least"] = {"type": "input_tokens", "value": at_least}
-    if isinstance(exclude_tools, str):
-        raise HistoryError(f"exclude_tools= takes a list of names: [{exclude_tools!r}].")
-    if exclude_tools:
-        edit["exclude_tools"] = list(exclude_tools)
-    return ServerSide(edit, "context-management-2025-06-27")
+    if not isinstance(model, str) or not model.strip():
+        raise HistoryError(f"summarize() takes the id of a model as text, not {model!r}.")
+    such_as = "summarize(client, model=..., when=100_000)"
+    whole("summarize", "`when`", when, 1, such_as=such_as)
+    whole("summarize", "keep", keep, 1, such_as=such_as)
+    whole("summarize", "max_tokens", max_tokens, 1, such_as=such_as)
+    return Summarize(client, model, when, keep, max_tokens)
 
 
 def policies(trim: Any) -> tuple[Policy, ...]:
@@ -248,12 +259,9 @@ def apply(trim: Sequence[Policy], talk: Talk, before: Cut) -> Cut:
     return before
 
 
-def server_side(trim: Sequence[Policy]) -> dict[str, Any]:
-    """The further arguments of a request whose context the API edits."""
-    found = [policy for policy in trim if isinstance(policy, ServerSide)]
-    if not found:
-        return {}
-    return {
-        "betas": list(dict.fromkeys(policy.beta for policy in found)),
-        "context_management": {"edits": [policy.edit for policy in found]},
-    }
+def apply_in_loop(trim: Sequence[Policy], talk: Talk, before: Cut) -> Cut:
+    """The cut while a tool loop runs: that of its first request, unless a policy tells the loop in words."""
+    for policy in trim:
+        cut_loop = getattr(policy, "cut_loop", None)
+        before = cut_loop(talk, before) if cut_loop else before
+    return before

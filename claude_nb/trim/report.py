@@ -13,6 +13,7 @@ class Report:
     Attributes:
         left_out: Stored messages that are not sent.
         cleared: Messages whose tool results are sent without content.
+        told: Messages of tool loops that are sent in words.
         tokens: Tokens of the prompt.
         saved: Tokens saved in each request, compared to sending everything.
         newly_saved: How many of them are saved for the first time now.
@@ -23,6 +24,7 @@ class Report:
 
     left_out: int
     cleared: int
+    told: int
     tokens: int
     saved: int
     newly_saved: int
@@ -31,10 +33,11 @@ class Report:
     without_thinking: bool
 
     def __str__(self) -> str:
-        if not (self.left_out or self.cleared):
+        if not (self.left_out or self.cleared or self.told):
             return f"nothing left out, about {self.tokens:,} tokens of prompt"
         gone = [f"{self.left_out:,} messages left out"] if self.left_out else []
         gone += [f"{self.cleared:,} tool results cleared"] if self.cleared else []
+        gone += [f"{self.told:,} steps told in words"] if self.told else []
         text = f"{', '.join(gone)}: about {self.saved:,} tokens saved in each request, {self.tokens:,} sent"
         if self.newly_saved and self.rewritten:
             pays = (
@@ -62,8 +65,9 @@ def report(talk: Talk, cut: Cut, before: Cut, *, first_change: float, model: str
     lost = talk.cached and not talk.cold and math.isfinite(first_change)
     rewritten = talk.between(int(first_change), len(talk.items), cut) if lost else 0
     return Report(
-        left_out=len(cut.places()),
+        left_out=sum(not talk.items[place].always for place in cut.places()),
         cleared=len(cut.cleared),
+        told=len(cut.told_places() - cut.places()),
         tokens=tokens,
         saved=talk.size() - tokens,
         newly_saved=max(0, newly),
