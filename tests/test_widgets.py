@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from claude_nb.turn import Op
 from claude_nb.widgets.blocks import indent_json
+from claude_nb.widgets.lexer import LIMIT, tokens
 from claude_nb.widgets.markdown import render
 from claude_nb.widgets.saved import static_bundle
 from claude_nb.widgets.stream import StreamView
@@ -441,6 +442,40 @@ def test_dollars_are_kept_from_the_typesetter_with_and_without_our_classes():
     assert "<p><span>$</span>5 and <span>$</span>6</p>" in html
 
 
+def test_code_is_coloured_by_the_names_that_jupyter_styles():
+    assert render("```python\nif x:  # why\n```") == (
+        '<pre style="margin:0 0 1em;padding:8px 12px;border-radius:6px;background:rgba(128,128,128,.1)">'
+        '<code class="highlight language-python" style="display:block;overflow-x:auto;white-space:pre;background:none">'
+        '<span class="k" style="color:var(--hk)">if</span> x:  <span class="c" style="color:var(--hc)"># why</span>\n'
+        "</code></pre>\n"
+    )
+    html = static_bundle([{"type": "text", "text": "```python\nif x:\n```"}], [], state=DONE)["text/html"]
+    assert ";--hk:var(--jp-mirror-editor-keyword-color," in html
+
+
+LANGUAGES = [
+    language["names"].split()[0]
+    for language in json.loads((JS.parent / "languages.json").read_text())["languages"]
+]
+
+
+@given(st.sampled_from(LANGUAGES), hostile)
+def test_colours_change_nothing_of_what_code_says(language, text):
+    assert "".join(piece for _, piece in tokens(text, language)) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hostile_code_cannot_make_the_kernel_hang(language):
+    for part in (*FRAGMENTS, "'''", '"""', "/*", "//", "a:", "a=", "1", "1.", "[", "{", "\\'", '="', "--"):
+        list(tokens(part * (LIMIT // len(part)), language))
+
+
+def test_very_long_code_is_coloured_at_its_beginning_only():
+    roles = [role for role, _ in tokens("if\n" * LIMIT, "python")]
+    assert roles.count("k") == LIMIT // 3 + 1
+    assert roles[-1] == ""
+
+
 def test_the_bundle_names_every_licence_inside_it():
     notices = (STATIC / "stream.LICENSES.txt").read_text()
     for package in ("markdown-it", "mdurl", "punycode.js", "uc.micro"):
@@ -450,6 +485,7 @@ def test_the_bundle_names_every_licence_inside_it():
 @pytest.mark.skipif(not (JS / "node_modules").exists(), reason="no Node packages: run `npm ci` in widgets/js")
 def test_the_committed_bundle_is_what_the_sources_build(tmp_path):
     shutil.copytree(JS, tmp_path / "js", symlinks=True)
+    shutil.copy(JS.parent / "languages.json", tmp_path)
     (tmp_path / "static").mkdir()
     subprocess.run(["node", "build.mjs"], cwd=tmp_path / "js", check=True)
     for built in sorted((tmp_path / "static").iterdir()):

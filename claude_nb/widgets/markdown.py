@@ -14,6 +14,8 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from .lexer import is_known, tokens
+
 MAX_NESTING: Final = 50
 CITATION: Final = re.compile("\u2e28([0-9]{1,4})\u2e29")
 _FRAME: Final = "margin:0 0 1em;padding:8px 12px;border-radius:6px;background:rgba(128,128,128,.1)"
@@ -46,9 +48,19 @@ def render(source: str, urls: Sequence[str] = ()) -> str:
 
 
 def code(source: str, language: str = "") -> str:
-    """A code block."""
-    named = _attribute("class", language and f"language-{language}")
-    return f'<pre style="{_FRAME}"><code{named} style="{_CODE}">{escape(source, quote=False)}</code></pre>\n'
+    """A code block, in colours where the language is known.
+
+    The classes are Pygments': Jupyter and its exports style them, also where styles are taken out of a notebook
+    that is not trusted. Elsewhere the colours come from the page of the reply, see ``saved``.
+    """
+    coloured = is_known(language)
+    named = _attribute("class", language and f"{'highlight ' if coloured else ''}language-{language}")
+    inside = "".join(_token(role, escape(text, quote=False)) for role, text in tokens(source, language))
+    return f'<pre style="{_FRAME}"><code{named} style="{_CODE}">{inside}</code></pre>\n'
+
+
+def _token(role: str, text: str) -> str:
+    return f'<span class="{role}" style="color:var(--h{role})">{text}</span>' if role else text
 
 
 def _attribute(name: str, value: str) -> str:

@@ -17,6 +17,15 @@ from .wire import encodable
 
 _GREY: Final = "var(--jp-ui-font-color2,color-mix(in srgb,currentColor 65%,transparent))"
 _ROOT: Final = f"--m:{_GREY};--s:var(--jp-ui-font-size1,13px)"
+_COLOURS: Final = "".join(
+    f";--h{role}:var(--jp-mirror-editor-{name}-color,{other})"
+    for role, name, other in (
+        ("c", "comment", "var(--m)"),
+        ("k", "keyword", "color-mix(in srgb,#2e8b57 60%,currentColor)"),
+        ("s", "string", "color-mix(in srgb,#d9363e 60%,currentColor)"),
+        ("m", "number", "color-mix(in srgb,#4c8bf5 70%,currentColor)"),
+    )
+)
 _LINE: Final = "rgba(128,128,128,.4)"
 _MUTED: Final = "color:var(--m)"
 _TEXT: Final = "var(--jp-content-font-color1,currentColor)"
@@ -58,11 +67,12 @@ def static_bundle(blocks: Sequence[Block], footer: Sequence[Chip], *, state: Sta
     said = {chip["text"] for chip in footer}
     ended = "" if state["phase"] == "done" or state["text"] in said else state["text"]
     html = "".join(_html(blocks)) + _html_bar(ended, footer)
+    root = _ROOT + (_COLOURS if 'class="highlight' in html else "")
     parts = [*_plain(blocks), ended, " · ".join(chip["text"] for chip in footer)]
     plain = "\n\n".join(part.strip("\n") for part in parts if part.strip()).replace("\r\n", "\n")
     return {
         # The classes keep MathJax away: "$5 and $6" is money.
-        "text/html": f'<div class="claude-nb tex2jax_ignore mathjax_ignore" style="{_ROOT}">\n{html}</div>',
+        "text/html": f'<div class="claude-nb tex2jax_ignore mathjax_ignore" style="{root}">\n{html}</div>',
         "text/plain": _CONTROL.sub("\ufffd", plain),
     }
 

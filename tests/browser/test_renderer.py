@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ FILES = {
     "/stream.js": ROOT / "claude_nb/widgets/static/stream.js",
     "/stream.css": ROOT / "claude_nb/widgets/static/stream.css",
 }
+LANGUAGES = [
+    language["names"].split()[0]
+    for language in json.loads((ROOT / "claude_nb/widgets/languages.json").read_text())["languages"]
+]
 SPEC = ROOT / "claude_nb/widgets/js/node_modules/commonmark-spec/spec.txt"
 XSS = ROOT.parent / "shared" / "xss" / "dompurify_expect.json"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -534,6 +539,7 @@ def differences(page: Page, replies: list[tuple[list[Any], str]]) -> list[Any]:
             const read = (root) => [
                 [...root.children].map((e) => e.textContent.replace(/\\s+/g, "")).join(""),
                 ...[...root.querySelectorAll("a")].map((a) => `${a.textContent} -> ${a.getAttribute("href")}`),
+                ...[...root.querySelectorAll("code > span[class]")].map((s) => `${s.className} ${s.textContent}`),
             ].join("\\n");
             const bad = [];
             let q = 0;
@@ -586,6 +592,77 @@ def test_recorded_replies_are_saved_as_they_were_shown(page):
 
 def test_live_and_saved_text_agree_on_a_corpus(page):
     assert differences(page, [told(text) for text in CORPUS]) == []
+
+
+CODE = [
+    *(
+        "'",
+        '"',
+        "`",
+        '"""',
+        "'''",
+        "/*",
+        "*/",
+        "//",
+        "#",
+        "--",
+        "<!--",
+        "-->",
+        "<a b=",
+        ">",
+        "&amp;",
+        "@x",
+        "\\",
+        "%",
+    ),
+    *(
+        "\n",
+        "\n",
+        "\n    ",
+        " ",
+        ":",
+        ": ",
+        "=",
+        "(",
+        "[x]",
+        "- ",
+        "+",
+        "-",
+        "0x1F",
+        "1.5e-3",
+        "12px",
+        "if",
+        "true",
+    ),
+    *(
+        "def f",
+        "SELECT",
+        "name",
+        "größe",
+        "😀",
+        "'a'",
+        "'\\n'",
+        "$x",
+        "#fff",
+        "f'x'",
+        ",",
+        "key: v\n",
+        "k = 1\n",
+    ),
+]
+
+
+def test_live_and_saved_code_have_the_same_colours(page):
+    """Whatever the code, and in whatever pieces it comes."""
+    chance = random.Random(1)  # noqa: S311 - the same programs in every run
+    replies = []
+    for language in LANGUAGES * 12:
+        text = "".join(chance.choices(CODE, k=40))
+        text = f"~~~~~{language}\n{text}\n~~~~~\n"
+        cut = chance.randrange(len(text))
+        ops = [["open", 0, "text", {}], ["add", 0, text[:cut]], ["add", 0, text[cut:]], ["close", 0]]
+        replies.append(([*ops, state("done")], saved_html([{"type": "text", "text": text}])))
+    assert differences(page, replies) == []
 
 
 @pytest.mark.skipif(not SPEC.exists(), reason="no CommonMark examples: run `npm ci` in claude_nb/widgets/js")

@@ -1,5 +1,6 @@
 // Tokens -> DOM, by createElement only. The builder remembers which token made which node, so that the next draw
 // starts at the first token that differs: a block that grows at its end is never built again from its beginning.
+import { Code } from "./code.js";
 import { copyButton } from "./copy.js";
 import { altText, safeHref } from "./markdown.js";
 
@@ -105,12 +106,11 @@ export class Builder {
   }
 
   #code(token, entry) {
-    const [pre, code] = ["pre", "code"].map((tag) => this.#doc.createElement(tag));
-    const language = token.info.trim().split(/\s+/)[0];
-    if (language) code.className = `language-${language}`;
-    code.append((entry.text = this.#doc.createTextNode(token.content)));
+    const pre = this.#doc.createElement("pre");
+    const code = (entry.text = new Code(this.#doc, token.info.trim().split(/\s+/)[0]));
+    code.appendData(token.content);
     pre.className = "cnb-code";
-    pre.append(code, copyButton(this.#doc));
+    pre.append(code.element, copyButton(this.#doc));
     return pre;
   }
 
