@@ -95,6 +95,7 @@ class Server:
         self.hits = []
         self.lock = threading.Lock()
         self.url = ""
+        self.headers = {}  # of the last request
 
     def take(self, path, body):
         with self.lock:
@@ -107,6 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.script.headers = dict(self.headers)
         self.answer(self.server.script.take(self.path, body))
 
     do_GET = do_POST  # noqa: N815 - the name http.server calls
@@ -154,9 +156,9 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(*replies) -> Iterator[Server]:
-    """A server for the length of the ``with``."""
-    script = Server(*replies)
+def serving(*replies, script=None) -> Iterator[Server]:
+    """A server for the length of the ``with``; a script of one's own has ``take(path, body)``."""
+    script = script or Server(*replies)
     server = _Quiet(("127.0.0.1", 0), _Handler)
     server.script = script
     script.url = f"http://127.0.0.1:{server.server_address[1]}"

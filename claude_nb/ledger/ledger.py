@@ -1,7 +1,7 @@
 """The ledger as its user sees it: meter a client, ask what it cost."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from decimal import Decimal
@@ -16,12 +16,16 @@ from .total import TOKEN_CLASSES, Health, Total
 if TYPE_CHECKING:
     from datetime import date
 
+    import anthropic
     import pandas as pd
+
+    from claude_nb.credentials import Secret
 
     from .imports import Imported
     from .insight import Explanation
     from .leaks import Leaks
     from .meter import Meter
+    from .reconciliation import Reconciliation
 
 Client = TypeVar("Client")
 
@@ -312,6 +316,42 @@ class Ledger:
 
         export = Export(self._store, path)
         return bring_in(self._store, export.found(), export.rows())
+
+    def reconcile(
+        self,
+        admin: "anthropic.Anthropic | Secret | str | None" = None,
+        *,
+        since: "str | date" = "7d",
+        until: "str | date | None" = None,
+        workspace_ids: Sequence[str] = (),
+        api_key_ids: Sequence[str] = (),
+    ) -> "Reconciliation":
+        """The ledger beside the organisation's invoice, per UTC day, model and tier, with the difference explained.
+
+        The invoice is never in the ledger's totals. Calls through Bedrock, Vertex and Foundry are billed elsewhere.
+
+        Args:
+            admin: An Admin key (or one with ``read:analytics``), or a client with it; by default the key in the
+                environment's ``ANTHROPIC_ADMIN_API_KEY``.
+            since: The first day, as for ``since()``; whole UTC days are compared.
+            until: The first moment that is out; now if not given.
+            workspace_ids: Only usage in these workspaces (``wrkspc_…``).
+            api_key_ids: Only usage with these keys (``apikey_…``).
+
+        Raises:
+            LedgerError: There is no Admin key, or the invoice or the ledger cannot be read.
+
+        Source: ``/v1/organizations/analytics/usage`` and ``cost`` (not for individual accounts).
+        """
+        from claude_nb.credentials import Secret
+
+        from .reconcile import reconcile
+
+        if isinstance(admin, str):
+            admin = Secret(admin)  # verbose tracebacks print every variable
+        asked = {"workspace_ids": list(workspace_ids), "api_key_ids": list(api_key_ids)}
+        filters = {name: ids for name, ids in asked.items() if ids}
+        return reconcile(self._store, self._only, admin, since=since, until=until, filters=filters)
 
     def reprice(self) -> int:
         """Compute every cost again with today's price data, imported calls too; tokens never change.

@@ -86,10 +86,7 @@ def price_usage(
     Rules: platform.claude.com, about-claude/pricing and refusals-and-fallback, 2026-11.
     """
     day = utc_day(at)
-    if usage.get("iterations"):
-        entries = _billed_iterations(model, usage["iterations"], refused=refused)
-    else:
-        entries = [] if refused else [(model, usage)]
+    entries = billed_requests(model, usage, refused=refused)
     parts = [_token_cost(name, Tokens.of(entry), usage, day, regional=regional) for name, entry in entries]
     searches = (usage.get("server_tool_use") or {}).get("web_search_requests") or 0
     if any(part is None for part in parts) or not _is_count(searches):
@@ -200,6 +197,13 @@ def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produc
         and not produced
         and category not in overlay()["refusal_billed_before_output"]
     )
+
+
+def billed_requests(model: str, usage: Usage, *, refused: bool = False) -> list[tuple[str, Usage]]:
+    """The requests that a usage was billed as, each with its model: itself, or the billed of its ``iterations``."""
+    if usage.get("iterations"):
+        return _billed_iterations(model, usage["iterations"], refused=refused)
+    return [] if refused else [(model, usage)]
 
 
 def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tuple[str, Usage]]:
