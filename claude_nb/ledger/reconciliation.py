@@ -22,6 +22,7 @@ _SEEN = Decimal("0.005")
 """Half a cent: below it a difference is rounding, and said so."""
 _SHOWN = 15
 _CELL = "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.3)"
+_TABLE = '<table style="color:inherit;font-size:inherit;border-collapse:collapse">'
 _GREY = "color:color-mix(in srgb,currentColor 65%,transparent)"
 
 
@@ -178,11 +179,7 @@ class Reconciliation:
             if more > 0
             else ""
         )
-        table = (
-            f'<table style="color:inherit;font-size:inherit;border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-            if differing
-            else ""
-        )
+        table = f"{_TABLE}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if differing else ""
         said = "<br>".join(escape(text) for text in self._reasons())
         return (
             '<div class="claude-nb tex2jax_ignore mathjax_ignore">'
