@@ -22,6 +22,8 @@ from .trim import Trim
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .app import Window
+
 
 class Chat:
     """One conversation with Claude.
@@ -191,6 +193,23 @@ class Chat:
         """Do the same as :meth:`extract` with an async client."""
         wanted = wanted_of(shape, on_truncation, options)
         return wanted.read(await self.asend(prompt, **options))
+
+    def app(self) -> "Window":
+        """Give the chat window of this conversation: as the last line of a cell it opens there.
+
+        What is said in it is in ``chat.history``, and the saved notebook shows it without a kernel. Several cells may
+        show it; a chat has one window.
+
+        Raises:
+            ClaudeNbError: There is no notebook to show it in.
+
+        Example:
+            >>> chat = Chat(system="Answer in one sentence.")
+            >>> chat.app()  # doctest: +SKIP
+        """
+        from .app import open_window
+
+        return open_window(self)
 
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""

@@ -83,7 +83,7 @@ def test_rooms_import_only_from_floors_below():
         ["screens", "showing", "results", "tools"],
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape", "doing"],
-        ["batch", "extract", "chat"],
+        ["batch", "extract", "app", "chat"],
         ["comparison", "lab"],
         ["lessons", "tutorials", "doctor", "spend", "magics"],
         ["cli"],
