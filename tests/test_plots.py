@@ -8,12 +8,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from plot_ledger import made
 
 import claude_nb
 from claude_nb import connect, plots
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, Ledger
+from claude_nb.models import find
 from claude_nb.plots.canvas import CLASSES
+from claude_nb.plots.growth import spikes
 
 COLUMNS = [
     "input_tokens",
@@ -23,7 +26,19 @@ COLUMNS = [
 ]
 
 
-EVERY = [plots.spend, plots.context, plots.models, plots.shares]
+EVERY = [
+    plots.spend,
+    plots.daily,
+    plots.hours,
+    plots.context,
+    plots.models,
+    plots.top,
+    plots.shares,
+    plots.cache,
+    plots.per_call,
+    plots.latency,
+    plots.waste,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +55,11 @@ def calls(number, **more):
             "outcome": "ok",
             "op": "messages",
             "simulated": False,
+            "ts": pd.Timestamp("2026-11-02T10:00Z") + turn * pd.Timedelta(hours=7),
+            "first_ms": 300,
+            "total_ms": 2_300,
+            "stream": True,
+            "output_tokens": 100,
             "input_tokens": 10 * (turn + 1),
             "ephemeral_5m_input_tokens": 5,
             "ephemeral_1h_input_tokens": None,
@@ -125,7 +145,7 @@ def test_in_a_kernel_the_numbers_are_printed_and_nothing_else(monkeypatch, capsy
     assert capsys.readouterr().out == (
         "Spend, cumulative: 4 real calls\n"
         "  spent $1.00\n"
-        "Context per turn: 2 real calls\n"
+        "Context per call: 2 real calls\n"
         "  cache read: first 0, last 100, most 100 tokens\n"
         "  cache write 5m: first 5, last 5, most 5 tokens\n"
         "  uncached input: first 10, last 20, most 20 tokens\n"
@@ -173,14 +193,25 @@ def test_a_budget_is_drawn_with_its_limit():
     assert ax.get_ylim()[1] > 5
 
 
-def test_the_dashboard_has_four_plots():
+def test_the_dashboard_has_the_six_plots_to_look_at_first():
     axes = plots.dashboard(calls(3))
     axes[0].figure.canvas.draw()
     assert [ax.get_title(loc="left") for ax in axes] == [
+        "Cost per day by model",
         "Spend, cumulative",
-        "Context per turn",
-        "Cost by model",
+        "Context per call",
         "Share of tokens and of cost",
+        "Prompt cache",
+        "Cost by cell",
+    ]
+
+
+def test_the_dashboard_draws_a_budget_where_one_is_given_and_models_where_calls_have_no_times():
+    with Budget(5, per="day", ledger=Ledger(":memory:")) as limit:
+        axes = plots.dashboard(calls(3).drop(columns="ts"), budget=limit)
+    assert [ax.get_title(loc="left") for ax in axes[:2]] == [
+        "Cost by model",
+        "Spend against the budget per day",
     ]
 
 
@@ -206,3 +237,292 @@ def test_what_if_draws_each_policy_with_and_without_the_cache():
 def test_what_if_says_unknown_where_no_price_is_known():
     frame = pd.DataFrame({"policy": ["a", "a"], "caching": [True, False], "cost_usd": [None, None]})
     assert "unknown" in {text.get_text() for text in plots.what_if(frame).texts}
+
+
+class TestWrongArguments:
+    @pytest.mark.parametrize(
+        ("call", "type_"),
+        [
+            (lambda ledger: plots.budget(ledger), "plots.budget(Budget("),
+            (lambda ledger: plots.spend(ledger.total()), "plots.spend(ledger)"),
+            (lambda ledger: plots.spend(pd.DataFrame({"a": [1]})), "ledger.frame()"),
+            (lambda ledger: plots.spend(ledger, ax=plt.subplots(2)[1]), "ax=ax"),
+            (lambda ledger: plots.top(ledger, "colour"), "notebook"),
+            (lambda ledger: plots.top(ledger, most=0), "most=10"),
+            (lambda ledger: plots.daily(calls(2), tz="Mars/Olympus"), "Europe/Berlin"),
+            (lambda ledger: plots.hours(calls(2), tz=3), "Europe/Berlin"),
+            (lambda ledger: plots.daily(calls(2).drop(columns="ts")), "plots.daily(ledger)"),
+            (lambda ledger: plots.waterfall(calls(2)), "plots.waterfall(ledger)"),
+            (lambda ledger: plots.invoice(ledger), "ledger.reconcile("),
+            (lambda ledger: plots.invoice(calls(2)), "ledger.reconcile("),
+        ],
+    )
+    def test_give_one_clear_error_that_says_what_to_type(self, call, type_):
+        with pytest.raises(LedgerError) as caught:
+            call(Ledger(":memory:"))
+        assert type_ in str(caught.value)
+
+
+class TestLooks:
+    def test_a_new_figure_is_black_on_white_under_a_dark_style_too(self):
+        with plt.style.context("dark_background"):
+            ax = plots.shares(calls(3))
+        assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
+        assert {ax.title.get_color(), ax.xaxis.label.get_color()} == {"black"}
+
+    def test_labels_on_bars_contrast_with_them(self):
+        ax = plots.shares(calls(3, model="claude-opus-5-5", input_tokens=3_000))
+        drawn = {}
+        for number, bars in enumerate(ax.containers):
+            drawn[mpl.colors.to_hex(bars[0].get_facecolor()).upper()] = ax.texts[2 * number].get_color()
+        assert drawn.pop("#0072B2") == "white"
+        assert set(drawn.values()) == {"black"}
+
+    def test_classes_without_tokens_are_not_in_the_legend(self):
+        for plot in (plots.shares, plots.context):
+            names = [text.get_text() for text in plot(calls(3)).get_legend().get_texts()]
+            assert "cache write 1h" not in names
+            assert "cache write 5m" in names
+
+    def test_amounts_in_dollars_are_no_formula(self):
+        table = calls(2, model="$a and b$", cost_usd=None, cost_low=1.0, cost_high=3.0)
+        ax = plots.models(table)
+        ax.figure.canvas.draw()
+        assert not any(text.get_parse_math() for text in [*ax.texts, *ax.get_yticklabels()])
+
+    def test_the_caption_tells_the_period(self):
+        assert plots.spend(calls(9)).get_xlabel().endswith("9 real calls; 2026-11-02 to 2026-11-04 UTC")
+
+    def test_retries_of_one_call_count_once(self):
+        table = calls(3)
+        table["call_id"] = ["a", "a", "b"]
+        assert "2 real calls" in plots.spend(table).get_xlabel()
+
+
+class TestDays:
+    def test_a_day_is_a_day_of_the_time_zone_asked_for(self):
+        late = calls(1, ts=pd.Timestamp("2026-11-02T23:30Z"))
+        assert str(plots.daily_frame(late).index[0].date()) == "2026-11-02"
+        assert str(plots.daily_frame(late, tz="Europe/Berlin").index[0].date()) == "2026-11-03"
+
+    def test_years_with_months_of_gaps_are_drawn_by_month_and_add_up(self):
+        table = calls(4)
+        table["ts"] = pd.to_datetime(["2023-01-05", "2023-01-06", "2024-06-01", "2026-11-01"], utc=True)
+        ax = plots.daily(table)
+        assert ax.get_title(loc="left") == "Cost per month by model"
+        assert ax.frame.to_numpy().sum() == 1.0
+        assert len(ax.frame) == 3
+
+    def test_seven_models_are_five_and_others(self):
+        mixed = pd.concat([calls(1, model=f"m{number}", cost_usd=1.0 + number) for number in range(7)])
+        assert list(plots.daily_frame(mixed).columns) == ["m6", "m5", "m4", "m3", "m2", "other models"]
+
+    def test_an_hour_stands_in_its_row_and_column(self):
+        table = plots.hours_frame(calls(1, ts=pd.Timestamp("2026-11-04T13:20Z")))
+        assert table.loc["Wed", 13] == 0.25
+        assert table.to_numpy().sum() == 0.25
+
+
+class TestContext:
+    def test_unrelated_calls_are_no_turns(self):
+        ax = plots.context(calls(6))
+        assert ax.get_title(loc="left") == "Context per call"
+        assert not ax.frame["spike"].any()
+
+    def test_conversations_stand_side_by_side_and_single_calls_last(self):
+        table = calls(5)
+        table["conversation"] = ["a", None, "b", "a", "b"]
+        drawn = plots.context(table).frame
+        assert list(drawn["conversation"].fillna("-")) == ["a", "a", "b", "b", "-"]
+        assert list(drawn["turn"]) == [1, 2, 1, 2, 1]
+        assert list(drawn["place"]) == [1, 2, 4, 5, 7]
+
+    def test_a_spike_is_marked_with_what_it_added(self):
+        table = calls(10, conversation="a")
+        table.loc[6:, "cache_read_input_tokens"] += 50_000
+        ax = plots.context(table)
+        assert [text.get_text() for text in ax.texts] == ["+50,110\n▼"]
+        assert list(ax.frame["spike"].to_numpy().nonzero()[0]) == [6]
+
+    @pytest.mark.parametrize("prompts", [[], [5], [10, 5], [100] * 9, list(range(100, 900, 100))])
+    def test_even_growth_has_no_spike(self, prompts):
+        assert not any(spikes(prompts))
+
+    def test_the_window_is_drawn_where_a_prompt_comes_near_it(self):
+        limit = find("claude-opus-5-5").max_input_tokens
+        near = calls(1, model="claude-opus-5-5", cache_read_input_tokens=limit // 2)
+        assert any(list(line.get_ydata()) == [limit, limit] for line in plots.context(near).lines)
+        assert not plots.context(calls(1, model="claude-opus-5-5")).lines
+
+
+class TestCache:
+    def test_savings_are_what_the_same_prompt_costs_without_a_cache_less_what_it_cost(self):
+        one = calls(1, model="claude-opus-5-5", input_tokens=0, cache_read_input_tokens=1_000_000)
+        one["ephemeral_5m_input_tokens"] = 1_000_000
+        table = plots.cache_frame(one)
+        assert table["uncached_usd"][0] == pytest.approx(8.0)
+        assert table["saved_usd"][0] == pytest.approx(
+            (4 - 0.20) - (5 - 4)
+        )  # published: 4, written 5, read 0.20
+        assert table["hit"][0] == 0.5
+
+    def test_a_prompt_paid_again_is_marked(self):
+        table = calls(3, conversation="a", cache_read_input_tokens=0, ephemeral_5m_input_tokens=0)
+        table["cache_read_input_tokens"] = [0, 5_000, 0]
+        table["ephemeral_5m_input_tokens"] = [5_000, 0, 5_100]
+        assert list(plots.cache_frame(table)["cold"]) == [False, False, True]
+        assert not plots.cache_frame(table.assign(conversation=None))["cold"].any()
+
+    def test_a_cache_that_has_not_paid_yet_says_so(self, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        plots.cache(calls(1, ephemeral_5m_input_tokens=10_000))
+        assert "cost more by $0.00025" in capsys.readouterr().out
+
+
+class TestTop:
+    def test_what_is_not_named_is_in_the_last_bar(self):
+        mixed = pd.concat([calls(1, cell=str(cell), cost_usd=float(cell)) for cell in range(1, 8)])
+        table = plots.top_frame(mixed, most=3)
+        assert list(table["cell"]) == ["cell 7", "cell 6", "cell 5", "4 others"]
+        assert list(table["low"]) == [7.0, 6.0, 5.0, 10.0]
+        assert table["calls"].sum() == 7
+
+    def test_calls_from_nowhere_and_unpriced_ones_are_named(self):
+        ax = plots.top(calls(1, cost_usd=None, cost_low=None, cost_high=None), "conversation")
+        assert list(ax.frame["conversation"]) == ["no conversation"]
+        assert "unknown" in [text.get_text() for text in ax.texts]
+
+
+class TestPerCallAndLatency:
+    def test_the_dear_call_among_many_is_an_outlier_and_named(self):
+        table = calls(40)
+        table.loc[20, ["cost_usd", "cell"]] = [9.0, "12"]
+        ax = plots.per_call(table)
+        assert list(ax.frame["call"][ax.frame["outlier"]]) == [21]
+        assert "call 21, cell 12: $9.00" in [text.get_text() for text in ax.texts]
+
+    def test_calls_alike_have_no_outlier(self):
+        assert not plots.per_call_frame(calls(50))["outlier"].any()
+
+    def test_speed_counts_from_the_first_token(self):
+        table = plots.latency_frame(calls(1))
+        assert list(table[["first_s", "tokens_per_s"]].iloc[0]) == [0.3, 50.0]
+
+    def test_only_streams_that_ended_well_have_a_speed(self):
+        assert plots.latency_frame(calls(2, stream=False)).empty
+        assert plots.latency_frame(calls(2, outcome="aborted")).empty
+
+
+class TestWaste:
+    def test_each_wasted_call_counts_once_by_the_first_kind_that_fits(self):
+        table = calls(5)
+        table["outcome"] = ["no_response", "aborted", "ok", "ok", "ok"]
+        table["stop_reason"] = [None, None, "refusal", "max_tokens", "end_turn"]
+        table["call_id"] = ["a", "a", "b", "c", "d"]
+        drawn = plots.waste_frame(table)
+        assert dict(drawn["calls"]) == {
+            "retried": 1,
+            "interrupted": 1,
+            "refused": 1,
+            "truncated": 1,
+            "duplicate": 0,
+        }
+        assert drawn["low"].sum() == 1.0
+
+    def test_asking_again_after_a_truncated_reply_is_no_duplicate(self):
+        ledger = Ledger(":memory:")
+        client = connect(mode="sandbox", quiet=True, ledger=ledger)
+        for limit in (9, 900, 900):
+            content = "Tell me a story of 20 words."
+            client.messages.create(
+                model="claude-haiku-5-5", max_tokens=limit, messages=[{"role": "user", "content": content}]
+            )
+        assert dict(plots.waste_frame(ledger)["calls"])["duplicate"] == 1
+
+
+class TestWaterfall:
+    def test_the_bars_add_up_to_the_prompt_that_the_server_measured(self):
+        ledger = Ledger(":memory:")
+        chat = claude_nb.Chat(
+            connect(mode="sandbox", quiet=True, ledger=ledger), system="Be brief.", display=False
+        )
+        for number in range(4):
+            message = chat.send(f"Question {number}: " + "why? " * 40 * number)
+        table = plots.waterfall_frame(ledger)
+        assert table["tokens"].sum() == message.usage.input_tokens
+        assert list(table["message"].dropna().unique()) == list(range(7))
+        assert plots.waterfall_frame(ledger, 0)["message"].max() == 0
+
+    def test_of_many_blocks_the_large_ones_keep_their_bar(self):
+        ledger = Ledger(":memory:")
+        client = connect(mode="sandbox", quiet=True, ledger=ledger)
+        turns = [
+            {"role": role, "content": f"{role} {n}"} for n in range(15) for role in ("user", "assistant")
+        ]
+        turns.append({"role": "user", "content": "a long one " * 500})
+        client.messages.create(model="claude-haiku-5-5", max_tokens=9, messages=turns)
+        ax = plots.waterfall(ledger)
+        assert [text.get_text() for text in ax.get_yticklabels()] == [
+            "messages 0 to 29",
+            "user text (message 30)",
+        ]
+        assert len(ax.frame) == 31
+
+    def test_an_empty_ledger_is_drawn(self):
+        assert plots.waterfall(Ledger(":memory:")).frame.empty
+
+
+class TestInvoice:
+    def test_rows_of_a_day_are_added_up_and_a_day_not_invoiced_stays_unknown(self):
+        table = pd.DataFrame(
+            {
+                "day": ["2026-11-02", "2026-11-02", "2026-11-03"],
+                "ledger_usd": [1.0, 2.0, 4.0],
+                "invoice_usd": [1.5, 2.0, None],
+            }
+        )
+        ax = plots.invoice(table)
+        assert list(ax.frame["ledger_usd"]) == [3.0, 4.0]
+        assert ax.frame["residual_usd"].iloc[0] == 0.5
+        assert ax.frame["invoice_usd"].isna().sum() == 1
+        assert "1 not invoiced yet" in ax.get_xlabel()
+        assert plots.invoice(table.iloc[:0]).frame.empty
+
+
+class TestALongLedger:
+    """Beyond what is read row by row, sums are made by the database, and are the same sums."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def ledger(cls):
+        return made()
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            plots.daily_frame,
+            plots.hours_frame,
+            plots.models_frame,
+            plots.shares_frame,
+            plots.top_frame,
+            lambda source: plots.top_frame(source, "conversation"),
+            lambda source: plots.cache_frame(source)[["read", "prompt_tokens", "saved_usd"]].sum(),
+            lambda source: plots.spend_frame(source).iloc[-1][["call", "cumulative_low", "cumulative_high"]],
+        ],
+    )
+    def test_is_drawn_from_the_same_numbers(self, frame, ledger, monkeypatch):
+        whole = frame(ledger)
+        monkeypatch.setattr("claude_nb.plots.calls.MOST", 10)
+        summed = frame(ledger)
+        same = pd.testing.assert_series_equal if whole.ndim == 1 else pd.testing.assert_frame_equal
+        same(whole, summed, check_dtype=False, check_names=False)
+
+    def test_says_how_much_is_left_out_where_each_call_is_drawn(self, ledger, monkeypatch):
+        monkeypatch.setattr("claude_nb.plots.calls.MOST", 10)
+        ax = plots.per_call(ledger)
+        assert len(ax.frame) == 10
+        assert "the last 9 real calls (28 earlier ones left out)" in ax.get_xlabel()
+
+    def test_has_a_dashboard(self, ledger, monkeypatch):
+        monkeypatch.setattr("claude_nb.plots.calls.MOST", 10)
+        assert "37 real calls" in plots.dashboard(ledger)[0].get_xlabel()

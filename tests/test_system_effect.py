@@ -87,7 +87,7 @@ def test_the_plot_draws_every_run_and_the_mean():
     table = effect.frame()
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(list(table["output_tokens"]))
     assert list(ax.collections[0].get_offsets()[:, 0]) == list(effect.runs()["output_tokens"])
-    assert ax.get_yticklabels()[0].get_text() == r"\$5 and \$6"
+    assert ax.get_yticklabels()[0].get_text() == "$5 and $6"
     assert len(ax.frame) == 4
     ax.figure.canvas.draw()
 

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
+from claude_nb.ledger import Ledger
+from claude_nb.ledger.attempt import IMPORTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,12 +16,73 @@ PROMPT_CLASSES = (
     "input_tokens",
 )
 """The classes a prompt's tokens fall into, cheapest first."""
-_NUMBERS = ["cost_usd", "cost_low", "cost_high"]
-_TEXTS = ["model", "outcome", "op", "speed"]
+MOST = 20_000
+"""Attempts of a ledger that are read one by one."""
+_NUMBERS = ["cost_usd", "cost_low", "cost_high", "first_ms", "total_ms"]
+_TOKENS = [*PROMPT_CLASSES, "output_tokens"]
+_TEXTS = [
+    "model",
+    "outcome",
+    "stop_reason",
+    "op",
+    "speed",
+    "notebook",
+    "cell",
+    "conversation",
+    "call_id",
+    "attempt",
+]
 
 
 def calls_of(source: Any) -> "pd.DataFrame":
-    """The rows that asked for a message: the real ones, or else the simulated ones."""
+    """A row a call that asked for a message: the real ones, or else the simulated ones.
+
+    Of a very long ledger these are the last; ``attrs["earlier"]`` counts the attempts left out.
+
+    Raises:
+        LedgerError: The source has no frame of calls.
+    """
+    if isinstance(source, Ledger):
+        from claude_nb.ledger.bulk import recent
+
+        source, earlier = recent(source, MOST)
+        frame = _asked(source.frame())
+        if earlier:
+            frame.attrs["earlier"] = earlier
+        return frame
+    return _asked(_frame_of(source))
+
+
+def sums_of(source: Any, *keys: str) -> "pd.DataFrame":
+    """The same columns as ``calls_of`` and of all calls, however many: of a very long ledger a row sums many calls.
+
+    Args:
+        source: A ``Ledger``, a frame of one, or anything with a ``frame()``.
+        *keys: Columns whose values are not summed over, beside the hour, the model and its speed.
+
+    Raises:
+        LedgerError: The source has no frame of calls.
+    """
+    if isinstance(source, Ledger):
+        from claude_nb.ledger.bulk import hourly, recent
+
+        if recent(source, MOST)[1]:
+            return _asked(hourly(source, keys))
+    return calls_of(source)
+
+
+def timed_of(calls: "pd.DataFrame") -> "pd.DataFrame":
+    """The calls with a time and a known cost.
+
+    Raises:
+        LedgerError: None of them has a time, as in a chat's frame.
+    """
+    if len(calls) and calls["ts"].isna().all():
+        raise LedgerError("These calls have no times: a chat's frame has none. Type: plots.daily(ledger).")
+    return calls[calls["ts"].notna() & calls["low"].notna()]
+
+
+def _frame_of(source: Any) -> "pd.DataFrame":
     import pandas as pd
 
     frame = source
@@ -31,14 +94,37 @@ def calls_of(source: Any) -> "pd.DataFrame":
             f"There is nothing to plot in a {type(source).__name__}. Type: plots.spend(ledger), or pass "
             "ledger.frame() or a chat."
         )
+    if len(frame) and not {*_NUMBERS[:3], *_TOKENS} & {*frame.columns}:
+        raise LedgerError(
+            f"This frame has neither costs nor tokens. Its columns: {', '.join(map(str, frame.columns))}. "
+            "Type: plots.spend(ledger), or pass ledger.frame()."
+        )
+    return frame
+
+
+def _asked(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Every column a plot reads, in the types it reads them in, and what a row stands for; twice is once.
+
+    ``low`` and ``high`` are the least and the most it cost, in USD: equal where it is settled, NaN where unpriced.
+    """
+    import pandas as pd
+
     frame = frame.copy()
-    tokens = [*PROMPT_CLASSES, "output_tokens"]
-    for name in [*_TEXTS, "simulated", "ts", *_NUMBERS, *tokens]:
+    for name in [*_TEXTS, *_NUMBERS, *_TOKENS]:
         if name not in frame:
-            frame[name] = False if name == "simulated" else None
+            frame[name] = None
+    frame["simulated"] = frame["simulated"].astype(bool) if "simulated" in frame else False
+    frame["ts"] = pd.to_datetime(frame["ts"], utc=True) if "ts" in frame else pd.NaT
     frame[_NUMBERS] = frame[_NUMBERS].astype("float64")
-    frame[tokens] = frame[tokens].astype("Int64")
-    asked = frame[frame["op"].isna() | frame["op"].isin(["messages", "batch_item"])]
-    asked = asked[asked["outcome"] != "budget_refused"]
-    real = asked[~asked["simulated"].astype(bool)]
-    return (asked if real.empty else real).reset_index(drop=True)
+    frame[_TOKENS] = frame[_TOKENS].astype("Int64")
+    asked = frame["op"].isna() | frame["op"].isin(["messages", "batch_item", IMPORTED])
+    frame = frame[asked & ~frame["outcome"].eq("budget_refused").fillna(value=False).astype(bool)]
+    real = ~frame["simulated"]
+    frame = (frame[real] if real.any() else frame).reset_index(drop=True)
+    if "low" not in frame:  # a row is an attempt; the retries of one call count once
+        frame["calls"] = (~frame["call_id"].duplicated() | frame["call_id"].isna()).astype("int64")
+        frame["low"] = frame["cost_usd"].fillna(frame["cost_low"])
+        frame["high"] = frame["cost_usd"].fillna(frame["cost_high"]).fillna(frame["low"])
+        frame["unpriced"] = frame["low"].isna().astype("int64")
+        frame["unfinished"] = (frame["cost_usd"].isna() & frame["low"].notna()).astype("int64")
+    return frame

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .canvas import BLUE, FEWEST, MUTED, SKY, axes_or_new, finish, legend
+from .calls import calls_of
+from .canvas import BLUE, FEWEST, SKY, count_axis, draw, name_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,43 +17,41 @@ def effect(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         source: What ``claude_nb.lab.system_effect(...)`` gives, or its ``runs()``.
         ax: Where to draw; a new figure if not given.
     """
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-
     table = effect_frame(source)
     names = list(dict.fromkeys(table["system"]))
-    means = table.groupby("system", sort=False)["output_tokens"].mean().fillna(0)
-    ax = axes_or_new(ax)
-    ax.barh(range(len(names)), means, 0.6, color=SKY, label="mean")
-    ax.scatter(
-        table["output_tokens"],
-        [names.index(name) for name in table["system"]],
-        22,
-        color=BLUE,
-        label="a run",
-        edgecolor="white",
-        linewidth=0.8,
-        zorder=3,
-    )
-    ax.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])  # "$" begins a formula
-    ax.set_ylim(max(len(names), FEWEST - 2) - 0.4, -0.6)
-    most = table.groupby("system", sort=False)["output_tokens"].max().fillna(0)
-    for place, name in enumerate(names):
-        ax.annotate(_price(table, name), (most[name], place), (8, 0), textcoords="offset points", va="center")
-    ax.set_xlim(0, 1.3 * max(most.max(), 1))  # room for the prices
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.grid(axis="x", color=MUTED, alpha=0.2)
-    legend(ax, 2)
+    grouped = table.groupby("system", sort=False)["output_tokens"]
+    means, most = grouped.mean().fillna(0), grouped.max().fillna(0)
+
+    def paint(ax: "Axes") -> None:
+        ax.barh(range(len(names)), means, 0.6, color=SKY, label="mean")
+        ax.scatter(
+            table["output_tokens"],
+            [names.index(name) for name in table["system"]],
+            22,
+            color=BLUE,
+            label="a run",
+            edgecolor="white",
+            linewidth=0.8,
+            zorder=3,
+        )
+        name_axis(ax.yaxis, names)
+        ax.set_ylim(max(len(names), FEWEST - 2) - 0.4, -0.6)
+        for place, name in enumerate(names):
+            ax.annotate(
+                _price(table, name), (most[name], place), (8, 0), textcoords="offset points", va="center"
+            )
+        ax.set_xlim(0, 1.3 * max(most.max(), 1))  # room for the prices
+        count_axis(ax.xaxis)
+
     labels = ("Effect of the system prompt", "output tokens", "")
-    return finish(ax, table, labels, [_in_words(table, name) for name in names], pad=24)
+    words = [_in_words(table, name) for name in names]
+    return draw(paint, table, calls_of(table), labels, words, ax=ax, columns=2, grid="x")
 
 
 def effect_frame(source: Any) -> "pd.DataFrame":
     """What ``effect`` draws: a row a run, unknown tokens and prices as missing values."""
     table: pd.DataFrame = source.runs() if hasattr(source, "runs") else source.copy()
     table["output_tokens"] = table["output_tokens"].astype("float64")
-    table["unfinished"] = False
-    table["unpriced"] = table["cost_usd"].isna()
     return table
 
 

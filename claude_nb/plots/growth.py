@@ -2,18 +2,28 @@
 
 from typing import TYPE_CHECKING, Any
 
+from claude_nb.models import find
+
 from .calls import PROMPT_CLASSES, calls_of
-from .canvas import CLASSES, FEWEST, MUTED, axes_or_new, finish, legend
+from .canvas import CLASSES, FEWEST, MUTED, VERMILION, count_axis, draw, records, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_MOST_BARS = 80
+_MOST_NAMES = 6
+_SPIKE_SCORE, _SPIKE_TOKENS, _SPIKE_RATIO, _FEWEST_TURNS, _EVEN = 4.0, 1_500, 4, 4, 0.25
+"""A spike is what ``ledger.leaks()`` calls one: far from the median on a log scale, and large."""
+_NEAR = 0.25
+"""Share of the window from which on its limit is drawn; below, it would press the bars flat."""
+
 
 def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
-    """The prompt of each turn in tokens, stacked by how each token was billed.
+    """The prompt of each turn in tokens, stacked by how each token was billed, spikes and window limit marked.
 
-    A growing bar is a growing history; what is not ``cache read`` was paid at the full rate or more.
+    A growing bar is a growing history; what is not ``cache read`` was paid at the full rate or more. Conversations
+    stand side by side. Calls that belong to none are no turns: they are drawn as calls, without spikes.
 
     Args:
         source: A ``Ledger``, a frame of one, or anything with a ``frame()`` (a ``Chat``).
@@ -22,45 +32,167 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     Raises:
         LedgerError: The source has no frame of calls.
     """
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    calls = _answered(calls_of(source))
+    table = context_frame(calls)
+    groups = list(table.groupby("conversation", sort=False, dropna=False)) if len(table) else []
+    turns = _are_turns(calls)
+    many = len(groups) > 1
 
-    table = context_frame(source)
-    ax = axes_or_new(ax)
-    bottom = [0] * len(table)
-    for name in PROMPT_CLASSES:
-        label, colour = CLASSES[name]
-        heights = [int(tokens) for tokens in table[name]]
-        ax.bar(table["turn"], heights, 0.85, bottom=bottom, color=colour, label=label)
-        bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
-    ax.set_xlim(0.4, max(len(table), FEWEST) + 0.6)
-    ax.set_ylim(bottom=0, top=None if any(bottom) else 1)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    if not table.empty:
-        legend(ax, 4)
-    ax.grid(axis="y", color=MUTED, alpha=0.2)
-    return finish(ax, table, ("Context per turn", "turn", "tokens of prompt"), _in_words(table), pad=24)
+    def paint(ax: "Axes") -> None:
+        bars = [name for name in PROMPT_CLASSES if table[name].any()]
+        for number, (_, group) in enumerate(groups):
+            _stack(ax, group, bars, named=number == 0)
+            _mark(ax, group)
+        ax.set_xlim(0.4, max(float(table["place"].iloc[-1]), FEWEST) + 0.6)
+        peak = float(table["prompt_tokens"].max())
+        ax.set_ylim(0, peak * (1.15 if table["spike"].any() or many else 1.05) or 1)
+        limit = _window(table)
+        if limit is not None:
+            ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=1.5)
+            ax.text(0.5, limit, f" window {limit:,}", color=VERMILION, va="bottom")
+            ax.set_ylim(top=max(limit * 1.1, peak * 1.05))
+        count_axis(ax.xaxis)
+        count_axis(ax.yaxis)
+        if many:
+            _names(ax, groups)
+
+    title = "Context per turn" if turns else "Context per call"
+    x = "turns of each conversation" if many else "turn" if turns else "call"
+    return draw(paint, table, calls, (title, x, "tokens of prompt"), _in_words(table), ax=ax, columns=4)
 
 
 def context_frame(source: Any) -> "pd.DataFrame":
-    """What ``context`` draws: a row a turn, its prompt by token class. Attempts that reported none are left out."""
-    calls = calls_of(source)
+    """What ``context`` draws: a row a turn, its prompt by token class. Attempts that reported none are left out.
+
+    ``spike`` is what a turn added, in tokens, where that is far more than its conversation's turns add.
+    """
+    calls = _answered(calls_of(source))
     names = list(PROMPT_CLASSES)
-    turns = calls[calls[names].notna().any(axis=1)].reset_index(drop=True)
-    table = turns[["model", "outcome", "simulated"]].copy()
-    table.insert(0, "turn", range(1, len(table) + 1))
-    table[names] = turns[names].fillna(0).astype("int64")
+    order = calls.index
+    if len(calls["conversation"].unique()) > 1:
+        begin = (
+            calls.assign(place=range(len(calls)))
+            .groupby("conversation", dropna=False)["place"]
+            .transform("min")
+        )
+        alone = calls["conversation"].isna()  # calls of no conversation stand last
+        order = calls.assign(alone=alone, begin=begin).sort_values(["alone", "begin"], kind="stable").index
+    calls = calls.loc[order].reset_index(drop=True)
+    table = calls[["conversation", "model", "outcome", "simulated"]].copy()
+    grouped = table.groupby("conversation", sort=False, dropna=False)
+    table.insert(0, "turn", grouped.cumcount() + 1)
+    table.insert(
+        1, "place", grouped.ngroup() + 1 + table.index
+    )  # one place is left free between conversations
+    table[names] = calls[names].fillna(0).astype("int64")
     table["prompt_tokens"] = table[names].sum(axis=1)
-    table["unpriced"] = turns["cost_usd"].isna() & turns["cost_low"].isna()
-    table["unfinished"] = turns["cost_usd"].isna() & turns["cost_low"].notna()
+    table["spike"] = 0
+    if _are_turns(calls):
+        for _, group in table[table["conversation"].notna() | (grouped.ngroups == 1)].groupby(
+            "conversation", dropna=False
+        ):
+            table.loc[group.index, "spike"] = spikes([int(size) for size in group["prompt_tokens"]])
+    table["unpriced"], table["unfinished"] = calls["unpriced"], calls["unfinished"]
     return table
+
+
+def spikes(prompts: list[int]) -> list[int]:
+    """What each turn added to the prompt where that is far more than the others add, else 0; in tokens.
+
+    The score is robust (median and median deviation, on a log scale), so that a spike does not hide itself.
+    """
+    import numpy as np
+
+    grown = np.diff(np.array(prompts, dtype="float64"), prepend=np.nan)
+    added = grown[grown > 0]
+    if len(added) < _FEWEST_TURNS:
+        return [0] * len(prompts)
+    middle = float(np.median(np.log(added)))
+    spread = max(1.4826 * float(np.median(np.abs(np.log(added) - middle))), _EVEN)
+    least = max(np.exp(middle + _SPIKE_SCORE * spread), _SPIKE_TOKENS, _SPIKE_RATIO * np.exp(middle))
+    return [int(size) if size >= least else 0 for size in grown]
+
+
+def _answered(calls: "pd.DataFrame") -> "pd.DataFrame":
+    answered = calls[calls[list(PROMPT_CLASSES)].notna().any(axis=1)].reset_index(drop=True)
+    return answered.assign(calls=1)
+
+
+def _are_turns(calls: "pd.DataFrame") -> bool:
+    """Whether the calls are known to follow each other: a chat counts its turns, a ledger names its conversations."""
+    return "turn" in calls or bool(calls["conversation"].notna().any())
+
+
+def _window(table: "pd.DataFrame") -> int | None:
+    """The context window of the models used, in tokens, where a prompt comes near it."""
+    known = [find(str(model)) for model in table["model"].dropna().unique()]
+    sizes = [model.max_input_tokens for model in known if model and model.max_input_tokens]
+    return min(sizes) if sizes and table["prompt_tokens"].max() >= _NEAR * min(sizes) else None
+
+
+def _stack(ax: "Axes", group: "pd.DataFrame", names: list[str], *, named: bool) -> None:
+    bottom = 0 * group["prompt_tokens"]
+    for name in names:
+        label, colour = CLASSES[name] if named else ("", CLASSES[name][1])
+        if len(group) <= _MOST_BARS:
+            ax.bar(group["place"], group[name], 0.85, bottom=bottom, color=colour, label=label)
+        else:
+            top = bottom + group[name]
+            ax.fill_between(group["place"], bottom, top, step="mid", color=colour, label=label, linewidth=0)
+        bottom = bottom + group[name]
+
+
+def _mark(ax: "Axes", group: "pd.DataFrame") -> None:
+    for turn in records(group[group["spike"] > 0]):
+        at = (turn["place"], turn["prompt_tokens"])
+        ax.annotate(
+            f"+{turn['spike']:,}\n▼",
+            at,
+            ha="center",
+            va="bottom",
+            color=VERMILION,
+            fontsize=9,
+            linespacing=0.9,
+        )
+
+
+def _names(ax: "Axes", groups: list[tuple[Any, "pd.DataFrame"]]) -> None:
+    """The conversations' names instead of numbers that begin again."""
+    if len(groups) <= _MOST_NAMES:
+        middles = [float(group["place"].mean()) for _, group in groups]
+        ax.set_xticks(middles, [shorten(_name(group), 14) for _, group in groups])
+    else:
+        ax.set_xticks([])
+    for _, group in groups[1:]:
+        ax.axvline(group["place"].iloc[0] - 1, color=MUTED, alpha=0.4, linewidth=0.6)
+
+
+def _name(group: "pd.DataFrame") -> str:
+    name = group["conversation"].iloc[0]
+    return str(name) if isinstance(name, str) else "single calls"
 
 
 def _in_words(table: "pd.DataFrame") -> list[str]:
     lines = []
-    for name in PROMPT_CLASSES:
+    groups = list(table.groupby("conversation", sort=False, dropna=False)) if len(table) else []
+    if len(groups) > 1:
+        for _, group in groups[:_MOST_NAMES]:
+            first, last = group["prompt_tokens"].iloc[0], group["prompt_tokens"].iloc[-1]
+            lines.append(f"{_name(group)}: {len(group):,} calls, first {first:,}, last {last:,} tokens")
+        if (more := len(groups) - _MOST_NAMES) > 0:
+            lines.append(f"{more:,} more conversations")
+    for name in PROMPT_CLASSES if len(groups) == 1 else ():
         tokens = [int(value) for value in table[name]]
         if any(tokens):
             first, last, most = tokens[0], tokens[-1], max(tokens)
             lines.append(f"{CLASSES[name][0]}: first {first:,}, last {last:,}, most {most:,} tokens")
+    spiked = records(table[table["spike"] > 0]) if len(table) else []
+
+    def of(turn: dict[str, Any]) -> str:
+        return f" of {turn['conversation']}" if len(groups) > 1 else ""
+
+    lines += [f"spike at turn {turn['turn']}{of(turn)}: +{turn['spike']:,} tokens" for turn in spiked]
+    limit = _window(table) if len(table) else None
+    if limit is not None:
+        lines.append(f"most {table['prompt_tokens'].max() / limit:.0%} of the window of {limit:,} tokens")
     return lines

@@ -1,23 +1,26 @@
-"""What was spent: over calls, against a budget, by model."""
+"""What was spent, call after call, and against a budget."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .calls import calls_of
-from .canvas import BLUE, FEWEST, MUTED, SKY, VERMILION, axes_or_new, finish
+from claude_nb.errors import LedgerError
+from claude_nb.ledger import Budget
+
+from .calls import calls_of, sums_of
+from .canvas import BLUE, FEWEST, SKY, VERMILION, count_axis, draw, money, records, span, time_axis, usd_axis
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from claude_nb.ledger import Budget
-
-_FEWEST_BARS = 3
+_MOST_DOTS = 100
+_ROOM = 1.15
 
 
 def spend(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     """Cumulative spend over calls, in USD, with the range that unfinished calls leave open.
 
-    Real calls are drawn; where there are none, simulated ones, and the title says so.
+    Real calls are drawn; where there are none, simulated ones, and the caption says so.
 
     Args:
         source: A ``Ledger``, a frame of one, or anything with a ``frame()`` (a ``Chat``).
@@ -26,112 +29,147 @@ def spend(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     Raises:
         LedgerError: The source has no frame of calls.
     """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    from claude_nb.ledger import format_usd
-
-    table = spend_frame(source)
-    ax = axes_or_new(ax)
-    calls = [0, *table["call"], len(table) + 0.5]
-    low = [0.0, *table["cumulative_low"], *table["cumulative_low"].tail(1)]
-    high = [0.0, *table["cumulative_high"], *table["cumulative_high"].tail(1)]
-    calls = calls[: len(low)]
-    ax.fill_between(calls, low, high, step="post", color=SKY, alpha=0.35, linewidth=0)
-    ax.step(calls, low, where="post", color=BLUE, linewidth=2)
-    ax.plot(table["call"], table["cumulative_low"], "o", color=BLUE, markersize=4)
-    ax.set_ylim(bottom=0, top=None if any(high) else 1)
-    ax.set_xlim(left=0, right=max(len(table), FEWEST) + 0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_usd(round(value, 12))))
-    ax.grid(axis="y", color=MUTED, alpha=0.2)
-    return finish(ax, table, ("Spend, cumulative", "call", "USD"), _in_words(table))
+    calls = sums_of(source)
+    table = spend_frame(calls)
+    labels = ("Spend, cumulative", "call", "USD")
+    return draw(lambda ax: _steps(ax, table), table, calls, labels, _spent(table), ax=ax)
 
 
 def spend_frame(source: Any) -> "pd.DataFrame":
-    """What ``spend`` draws: a row a call, its cost and the running sums, in USD."""
-    calls = calls_of(source)
-    low = calls["cost_usd"].fillna(calls["cost_low"])
-    high = calls["cost_usd"].fillna(calls["cost_high"]).fillna(low)
-    table = calls[["model", "outcome", "simulated", "cost_usd"]].copy()
-    table.insert(0, "call", range(1, len(table) + 1))
-    table["cumulative_low"] = low.fillna(0).cumsum()
-    table["cumulative_high"] = high.fillna(0).cumsum()
-    table["unpriced"] = low.isna()
-    table["unfinished"] = calls["cost_usd"].isna() & low.notna()
+    """What ``spend`` draws: a row a call (of a very long ledger an hour), its cost and the running sums, in USD."""
+    calls = sums_of(source)
+    table = calls[["ts", "model", "outcome", "simulated", "cost_usd", "unpriced", "unfinished"]].copy()
+    table.insert(0, "call", calls["calls"].cumsum())
+    table["cumulative_low"] = calls["low"].fillna(0).cumsum()
+    table["cumulative_high"] = calls["high"].fillna(0).cumsum()
     return table
 
 
-def budget(limit: "Budget", *, ax: "Axes | None" = None) -> "Axes":
-    """Cumulative spend in the budget's current period, with its limit as a line.
+def budget(limit: Budget, *, ax: "Axes | None" = None) -> "Axes":
+    """Cumulative spend in the budget's current period, its limit as a line, and where the pace so far leads.
+
+    Per day or month the projection goes to the end of the period (UTC), else as many calls ahead as were made. Per
+    call, each call's cost is drawn below the limit.
 
     Args:
         limit: The budget; its ledger holds the calls.
         ax: Where to draw; a new figure if not given.
-    """
-    from claude_nb.ledger import format_usd
 
-    ax = spend(limit.calls(), ax=ax)
+    Raises:
+        LedgerError: It is not a budget.
+
+    Example:
+        >>> plots.budget(Budget(5, per="day", ledger=ledger))  # doctest: +SKIP
+    """
+    if not isinstance(limit, Budget):
+        raise LedgerError(
+            f"plots.budget() draws a Budget, and this is a {type(limit).__name__}. "
+            'Type: plots.budget(Budget(5, per="day", ledger=ledger)).'
+        )
+    calls = calls_of(limit.calls())
+    table = budget_frame(limit)
+    period = "in total" if limit.per == "total" else f"per {limit.per}"
+    timed = limit.per in ("day", "month")
+
+    def paint(ax: "Axes") -> None:
+        made = table[~table["projected"]]
+        if limit.per == "call":
+            _each(ax, made)
+        else:
+            _steps(ax, made, x="ts" if timed else "call")
+            ahead = table[table["projected"] | (table.index == made.index[-1])]
+            x = ahead["ts" if timed else "call"]
+            ax.plot(x, ahead["cumulative_high"], ":", color=BLUE, linewidth=1.8)
+            _note(ax, (x.iloc[-1], ahead["cumulative_high"].iloc[-1]), "at this pace", BLUE)
+            ax.set_xlim(table["ts"].iloc[0] if timed else 0, x.iloc[-1])
+
+    title = f"Spend against the budget {period}"
+    ax = draw(paint, table, calls, (title, "UTC" if timed else "call", "USD"), _left(limit, table), ax=ax)
     most = float(limit.usd)
     ax.axhline(most, color=VERMILION, linestyle="--", linewidth=1.5)
-    ax.annotate(
-        f"budget {format_usd(limit.usd)} {'in total' if limit.per == 'total' else f'per {limit.per}'}",
-        (1, most),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        color=VERMILION,
-    )
-    ax.set_ylim(top=max(ax.get_ylim()[1] if len(ax.frame) else 0, most * 1.15) or 1)  # type: ignore[attr-defined]  # see finish
+    label = f"budget {money(most)} {period}"
+    where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "color": VERMILION}
+    ax.annotate(label, (0, most), (6, 3), **where)  # type: ignore[arg-type]  # text properties
+    ax.set_ylim(0, (max(most, 0.0 if table.empty else float(table["cumulative_high"].max())) or 1) * _ROOM)
     return ax
 
 
-def models(source: Any, *, ax: "Axes | None" = None) -> "Axes":
-    """Cost by model in USD, dearest on top.
+def budget_frame(limit: Budget) -> "pd.DataFrame":
+    """What ``budget`` draws: the rows of ``spend_frame``, and a last one that is ``projected``."""
+    import pandas as pd
 
-    Args:
-        source: A ``Ledger``, a frame of one, or anything with a ``frame()`` (a ``Chat``).
-        ax: Where to draw; a new figure if not given.
-
-    Raises:
-        LedgerError: The source has no frame of calls.
-    """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    from claude_nb.ledger import format_usd
-
-    table = models_frame(source)
-    ax = axes_or_new(ax)
-    names = [str(name) for name in table["model"]]
-    bars = ax.barh(names, list(table["cost_usd"]), 0.6, color=BLUE)
-    labels = [format_usd(round(cost, 12)) for cost in table["cost_usd"]]
-    ax.bar_label(bars, labels, padding=3)
-    ax.set_ylim(max(len(names), _FEWEST_BARS) - 0.5, -0.5)  # the dearest on top, no bar wider than a third
-    ax.margins(x=0.18)
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_usd(round(value, 12))))
-    ax.grid(axis="x", color=MUTED, alpha=0.2)
-    said = [f"{name}: {label}" for name, label in zip(names, labels, strict=True)]
-    return finish(ax, table, ("Cost by model", "USD", ""), said)
+    calls = calls_of(limit.calls())
+    table = spend_frame(calls).assign(projected=False)
+    if limit.per == "call":
+        table["cumulative_low"], table["cumulative_high"] = calls["low"].fillna(0), calls["high"].fillna(0)
+    if table.empty or limit.per == "call":
+        return table
+    last = table.iloc[-1]
+    pace, begin, end = 2.0, last["ts"], None
+    if limit.per in ("day", "month"):
+        now = _now()
+        today = pd.Timestamp(now.replace(hour=0, minute=0, second=0, microsecond=0))
+        begin, days = (today, 1) if limit.per == "day" else (today.replace(day=1), today.days_in_month)
+        end = begin + pd.Timedelta(days=days)
+        pace = (end - begin) / max(pd.Timestamp(now) - begin, pd.Timedelta(minutes=1))
+    ahead = {"call": round(last["call"] * pace), "ts": end, "projected": True}
+    sums = {name: last[name] * pace for name in ("cumulative_low", "cumulative_high")}
+    start = {"call": 0, "ts": begin, "projected": False, "cumulative_low": 0.0, "cumulative_high": 0.0}
+    rows = [start, *records(table), ahead | sums]
+    return pd.DataFrame(rows, columns=table.columns).astype({"projected": bool})
 
 
-def models_frame(source: Any) -> "pd.DataFrame":
-    """What ``models`` draws: a row a model, the settled cost of its calls in USD, dearest first."""
-    calls = calls_of(source)
-    calls["unpriced"] = calls["cost_usd"].isna() & calls["cost_low"].isna()
-    calls["unfinished"] = calls["cost_usd"].isna() & calls["cost_low"].notna()
-    calls["calls"] = 1
-    named = calls.assign(model=calls["model"].fillna("unknown"))
-    sums = named.groupby("model")[["calls", "cost_usd", "unpriced", "unfinished"]].sum()
-    sums["simulated"] = bool(calls["simulated"].any())
-    return sums.reset_index().sort_values(["cost_usd", "model"], ascending=[False, True], ignore_index=True)
+def _steps(ax: "Axes", table: "pd.DataFrame", x: str = "call") -> None:
+    calls, low, high = (list(table[name]) for name in (x, "cumulative_low", "cumulative_high"))
+    if x == "call":
+        calls, low, high = [0, *calls, calls[-1] + 0.5], [0.0, *low, low[-1]], [0.0, *high, high[-1]]
+    ax.fill_between(calls, low, high, step="post", color=SKY, alpha=0.45, linewidth=0)
+    ax.step(calls, low, where="post", color=BLUE, linewidth=2)
+    if len(table) <= _MOST_DOTS:
+        ax.plot(table[x], table["cumulative_low"], "o", color=BLUE, markersize=4)
+    ax.set_ylim(bottom=0, top=None if any(high) else 1)
+    usd_axis(ax.yaxis)
+    if x == "call":
+        ax.set_xlim(left=0, right=max(calls[-1], FEWEST + 0.5))
+        count_axis(ax.xaxis)
+    else:
+        time_axis(ax.xaxis)
 
 
-def _in_words(table: "pd.DataFrame") -> list[str]:
-    from claude_nb.ledger import format_usd
+def _each(ax: "Axes", table: "pd.DataFrame") -> None:
+    ax.vlines(table["call"], 0, table["cumulative_high"], color=SKY, linewidth=4)
+    ax.vlines(table["call"], 0, table["cumulative_low"], color=BLUE, linewidth=4)
+    ax.set_xlim(left=0, right=max(len(table), FEWEST) + 0.5)
+    usd_axis(ax.yaxis)
+    count_axis(ax.xaxis)
 
+
+def _note(ax: "Axes", at: tuple[Any, float], text: str, colour: str) -> None:
+    spot = {"xytext": (-4, 5), "textcoords": "offset points", "ha": "right"}
+    ax.annotate(f"{money(at[1])} {text}", at, color=colour, **spot)  # type: ignore[arg-type]  # text properties
+
+
+def _spent(table: "pd.DataFrame") -> list[str]:
     if table.empty:
         return []
-    low, high = (round(float(table[name].iloc[-1]), 12) for name in ("cumulative_low", "cumulative_high"))
-    return [f"spent {format_usd(low)}" + (f" to {format_usd(high)}" if high > low else "")]
+    last = table.iloc[-1]
+    return [f"spent {span(last['cumulative_low'], last['cumulative_high'])}"]
+
+
+def _left(limit: Budget, table: "pd.DataFrame") -> list[str]:
+    """What is left, in money and in calls: what the pace leads to depends on the clock, and is not printed."""
+    made = table[~table["projected"]] if len(table) else table
+    whole = float(limit.usd)
+    if limit.per == "call" or made.empty:
+        dearest = made["cumulative_high"].max() if len(made) else 0.0
+        return [f"dearest call {money(dearest)} of {money(whole)} per call"]
+    used = float(made["cumulative_high"].iloc[-1])
+    left, calls = max(whole - used, 0.0), int(made["call"].iloc[-1])
+    lines = [*_spent(made), f"left {money(left)} of {money(whole)}"]
+    if used and calls:
+        lines.append(f"about {int(left * calls / used):,} more calls like these")
+    return lines
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
