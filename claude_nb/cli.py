@@ -11,6 +11,8 @@ from pathlib import Path
 from . import __version__
 from .errors import ClaudeNbError
 
+_FOLDER = "claude_nb_tutorials"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 for success, 1 where something is wrong, 2 for a bad call."""
@@ -43,6 +45,16 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--no-browser", action="store_true", help="serve only; the address is printed")
     lab.add_argument("--port", type=int, help="port to serve on (default: Jupyter's choice)")
     lab.set_defaults(run=_lab)
+
+    tutorials = commands.add_parser("tutorials", help="list or copy the tutorials, or check your exercises")
+    tutorials.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="where your copies are or shall be"
+    )
+    tutorials.add_argument(
+        "--check", action="store_true", help="run them offline and say which exercises pass"
+    )
+    tutorials.add_argument("--only", metavar="03", help="check this notebook only")
+    tutorials.set_defaults(run=_tutorials)
 
     spend = commands.add_parser("spend", help="say what was spent")
     spend.add_argument("--since", metavar="7d", help="only calls from then on: 7d, 12h, 2w, or a date (UTC)")
@@ -80,6 +92,63 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _tutorials(options: argparse.Namespace) -> int:
+    from . import tutorials
+
+    if options.only and not options.check:
+        raise ClaudeNbError("--only goes with --check: claude-nb tutorials --check --only 03")
+    if options.check:
+        return _check(options.folder or _own_folder(), options.only)
+    if options.folder is not None:
+        print(_copied(options.folder))
+        return 0
+    for path in tutorials.notebooks(tutorials.shipped()):
+        print(f"{path.stem[:2]}  {tutorials.title(path)}")
+    print(
+        "\nclaude-nb lab opens them; claude-nb tutorials DIR copies them; --check says which exercises pass."
+    )
+    return 0
+
+
+def _own_folder() -> Path:
+    """Where the learner's notebooks are if nothing is said: here, in the folder `lab` makes, or in the clone."""
+    from . import tutorials
+
+    for folder in (Path(), Path(_FOLDER)):
+        if (folder / tutorials.FIRST).is_file():
+            return folder
+    if tutorials.in_clone():
+        return tutorials.shipped()
+    raise ClaudeNbError("there are no tutorials here. Name their folder: claude-nb tutorials DIR --check")
+
+
+def _check(folder: Path, only: str | None) -> int:
+    from . import tutorials
+    from .progress import marks
+
+    paths = [path for path in tutorials.notebooks(folder) if only is None or path.stem.startswith(only)]
+    if not paths:
+        raise ClaudeNbError(f"no tutorial in {folder} begins with {only!r}.")
+    found = []
+    for path in paths:
+        print(f"{path.stem[:2]}  {tutorials.title(path)}", flush=True)
+        for mark in marks(path):
+            found.append(mark)
+            print(f"    {mark.exercise}  {'yes' if mark.passed else f'not yet: {mark.said}'}", flush=True)
+    passed = sum(mark.passed for mark in found)
+    print(f"{passed} of {len(found)} exercises pass")
+    return 0 if passed == len(found) else 1
+
+
+def _copied(folder: Path) -> str:
+    from . import tutorials
+
+    if folder.exists() and not folder.is_dir():
+        raise ClaudeNbError(f"{folder} is a file. Name a folder, new or your own, for the tutorials.")
+    new = tutorials.copy_to(folder)
+    return f"{len(new)} files copied to {folder}; files that were there are as before."
+
+
 def _lab(options: argparse.Namespace) -> int:
     from . import tutorials
 
@@ -87,14 +156,11 @@ def _lab(options: argparse.Namespace) -> int:
         raise ClaudeNbError('JupyterLab is not installed. Type: python -m pip install "claude_nb[lab]"')
     folder = options.folder
     if folder is None and not tutorials.in_clone():
-        folder = Path("claude_nb_tutorials")
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise ClaudeNbError(f"{folder} is a file. Name a folder, new or your own, for the tutorials.")
+        folder = Path(_FOLDER)
     if folder is None:
         folder = tutorials.shipped()
     else:
-        new = tutorials.copy_to(folder)
-        print(f"{len(new)} files copied to {folder}; files that were there are as before.")
+        print(_copied(folder))
     command = [sys.executable, "-m", "jupyterlab", str(folder / tutorials.FIRST)]
     command.append(f"--LabApp.default_url=/lab/tree/{tutorials.FIRST}")
     if options.no_browser:

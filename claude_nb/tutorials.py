@@ -41,3 +41,34 @@ def copy_to(folder: Path) -> list[Path]:
         shutil.copyfile(path, target)
         new.append(target)
     return new
+
+
+def in_colab() -> None:
+    """Make a notebook that was opened in Colab complete: the tapes beside it, and our widgets allowed."""
+    from google.colab import output
+
+    output.enable_custom_widget_manager()
+    new = copy_to(Path())
+    print(f"{len(new)} files of the tutorials copied to {Path.cwd()}.")  # noqa: T201 - the learner finds them there
+
+
+def notebooks(folder: Path) -> list[Path]:
+    """Give the tutorials in a folder, in order.
+
+    Raises:
+        ClaudeNbError: There are none.
+    """
+    found = sorted(path for path in folder.glob("[0-9][0-9]_*.ipynb") if path.is_file())
+    if not found:
+        raise ClaudeNbError(
+            f"there are no tutorials in {folder}. Copy them there: claude-nb tutorials {folder}"
+        )
+    return found
+
+
+def title(path: Path) -> str:
+    """Give the heading of a notebook."""
+    import json
+
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).splitlines()[0].removeprefix("# ") if cells else path.stem

@@ -1,12 +1,17 @@
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
+import anthropic
+import httpx2
 import pytest
 from anthropic.types import Message, TextBlock, ThinkingBlock, Usage
+from pydantic import BaseModel, ValidationError, create_model
 
 from claude_nb import Chat, History, connect
 from claude_nb.lessons import check, exercises, what_is_missing
+from claude_nb.trim import keep_last, keep_tokens
 
 SOLUTIONS = sorted((Path(__file__).parent.parent / "notebooks" / "solutions").glob("*.py"))
 
@@ -67,6 +72,107 @@ def plain(client, request) -> tuple[str, bool]:
     """Raises when the line breaks."""
     with client.messages.stream(**request) as stream:
         return "".join(stream.text_stream), True
+
+
+class Recipe(BaseModel):
+    """Nothing says what it is made of."""
+
+    name: str
+    minutes: int
+
+
+RECIPE = {
+    "name": (str, ...),
+    "minutes": (int, ...),
+    "ingredients": (list[str], ...),
+    "vegetarian": (bool, ...),
+}
+COLUMNS = ["product", "stars"]
+
+
+def value_of_any(client, request, shape):
+    """Takes a refused answer for an answer."""
+    try:
+        return client.messages.parse(**request, output_format=shape).parsed_output
+    except ValidationError:
+        return None
+
+
+def bare_hours(day: str) -> str:
+    return f"open on {day}"
+
+
+def undescribed_hours(day: str) -> str:
+    """Give the hours."""
+    return f"open on {day}"
+
+
+def untyped_hours(day) -> str:
+    """Give the hours.
+
+    Args:
+        day: A day.
+    """
+    return f"open on {day}"
+
+
+def open_hours(day: str) -> str:
+    """Give the hours.
+
+    Args:
+        day: A day.
+    """
+    return f"open on {day}"
+
+
+def wrong_kind_of_hours(day: str) -> int:
+    """Give the hours.
+
+    Args:
+        day: A day.
+    """
+    return len(day)
+
+
+wrong_kind_of_hours.__name__ = "opening_hours"
+
+
+def loop_that_raises(client, request, functions):
+    """One failing tool ends it."""
+    while (message := client.messages.create(**request)).stop_reason == "tool_use":
+        answers = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": functions[call.name]()}
+            for call in message.content
+            if call.type == "tool_use"
+        ]
+        added = [message.to_param(), {"role": "user", "content": answers}]
+        request = request | {"messages": request["messages"] + added}
+    return message
+
+
+def loop_that_hides_errors(client, request, functions):
+    """A tool that failed looks as if it had answered."""
+
+    def calm(function):
+        try:
+            return function()
+        except RuntimeError as error:
+            return str(error)
+
+    quiet = {name: lambda function=function: calm(function) for name, function in functions.items()}
+    return loop_that_raises(client, request, quiet)
+
+
+def safely(client, request, trouble, *, whole: bool = True) -> str | None:
+    """Catches what it is told to; may take half an answer."""
+    try:
+        with client.messages.stream(**request) as stream:
+            message = stream.get_final_message()
+    except trouble:
+        return None
+    if whole and message.stop_reason != "end_turn":
+        return None
+    return "".join(block.text for block in message.content if block.type == "text")
 
 
 WRONG = [
@@ -169,6 +275,131 @@ WRONG = [
             lambda history: [("What time is it?", ""), ("Thanks.", "You are welcome.")],
         ],
     ),
+    (
+        "06-1",
+        [
+            None,
+            0.8,
+            lambda usage: usage.cache_read_input_tokens or 0,
+            lambda usage: (usage.cache_read_input_tokens or 0) / usage.input_tokens,
+            lambda usage: usage.cache_read_input_tokens / 100,
+        ],
+    ),
+    ("06-2", ["keep_tokens", 2000, (), keep_tokens(5000), keep_last(14)]),
+    (
+        "06-3",
+        [
+            None,
+            [],
+            lambda messages, keep: messages,
+            lambda messages, keep: messages[-keep:],
+            lambda messages, keep: messages[-1:],
+            lambda messages, keep: [messages.pop()],
+            lambda messages, keep: messages[-1 if keep == 1 else 2 :],
+        ],
+    ),
+    (
+        "07-1",
+        [
+            None,
+            3,
+            lambda frame: frame.cost_usd.idxmin(),
+            lambda frame: frame.cost_usd.max(),
+            lambda frame: frame.cost_usd.tolist().index(max(frame.cost_usd)),
+        ],
+    ),
+    ("07-2", [None, ValueError("too dear"), "refused"]),
+    (
+        "07-3",
+        [
+            None,
+            3,
+            lambda sizes: None,
+            lambda sizes: sizes.index(max(sizes)),
+            lambda sizes: max(
+                range(1, len(sizes)), key=lambda turn: sizes[turn] - sizes[turn - 1], default=None
+            ),
+        ],
+    ),
+    (
+        "08-1",
+        [None, "Recipe", Recipe, Recipe(name="soup", minutes=5), dict, create_model("Recipe", **RECIPE)],
+    ),
+    (
+        "08-2",
+        [
+            None,
+            2,
+            lambda table, database: None,
+            lambda table, database: table.to_sql("reviews", database),
+            lambda table, database: table.dropna(subset=["stars"])[COLUMNS].to_sql(
+                "reviews", database, index=False
+            ),
+            lambda table, database: str(
+                table[table.error.isna()][COLUMNS].to_sql("reviews", database, index=False)
+            ),
+        ],
+    ),
+    (
+        "08-3",
+        [
+            None,
+            lambda client, request, shape: None,
+            lambda client, request, shape: (
+                client.messages.parse(**request, output_format=shape).parsed_output
+            ),
+            value_of_any,
+        ],
+    ),
+    (
+        "09-1",
+        [
+            None,
+            "opening_hours",
+            bare_hours,
+            undescribed_hours,
+            untyped_hours,
+            open_hours,
+            wrong_kind_of_hours,
+        ],
+    ),
+    ("09-2", [None, History(), chat(None, 2), SimpleNamespace(history=called(answered=True))]),
+    (
+        "09-3",
+        [
+            None,
+            lambda client, request, functions: client.messages.create(**request),
+            lambda client, request, functions: "done",
+            loop_that_raises,
+            loop_that_hides_errors,
+        ],
+    ),
+    (
+        "10-1",
+        [
+            None,
+            True,
+            lambda error: True,
+            lambda error: False,
+            lambda error: isinstance(error, anthropic.APIStatusError) and error.status_code >= 429,
+            lambda error: not isinstance(error, anthropic.BadRequestError),
+        ],
+    ),
+    ("10-2", [None, "tape", 7, __file__]),
+    (
+        "10-3",
+        [
+            None,
+            lambda client, request: None,
+            lambda client, request: "text",
+            lambda client, request: client.messages.create(**request).content[-1].text,
+            lambda client, request: safely(client, request, Exception),
+            lambda client, request: safely(client, request, anthropic.APIConnectionError),
+            lambda client, request: safely(
+                client, request, (anthropic.APIError, httpx2.HTTPError), whole=False
+            ),
+        ],
+    ),
 ]
 
 
@@ -199,9 +430,10 @@ def test_an_exercise_that_does_not_exist_is_named():
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_the_solutions_pass_their_checks(path, capsys, monkeypatch):
-    """Each runs with what the first cell of its notebook defines, as a reader would run it."""
+    """Each runs with what the setup cell of its notebook defines, as a reader would run it."""
     notebook = json.loads((path.parent.parent / f"{path.stem}.ipynb").read_text())
-    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    first = next(cell for cell in code if "from claude_nb import" in "".join(cell["source"]))
     setup: dict = {}
     monkeypatch.chdir(path.parent.parent)  # where the kernel of a notebook runs
     exec("".join(first["source"]), setup)  # noqa: S102 - our own notebook

@@ -2,9 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
+from copy import deepcopy
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from nbval.plugin import IPyNbFile, coalesce_streams
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -52,6 +58,22 @@ def test_no_output_is_exempt_from_comparison(path, notebook):
     assert not re.search(r"NBVAL_|nbval-", path.read_text(encoding="utf-8"))
 
 
+def test_the_first_cell_makes_it_work_in_colab_and_does_nothing_elsewhere(notebook, monkeypatch, tmp_path):
+    """IPython runs it as it stands, once as here and once with Colab's modules in place."""
+    first, did = source(code(notebook)[0]), []
+    shell = InteractiveShell()
+    shell.register_magic_function(lambda line: did.append(line), magic_name="pip")
+    shell.run_cell(first).raise_error()
+    assert did == []
+    monkeypatch.chdir(tmp_path)
+    colab = ModuleType("google.colab")
+    colab.output = SimpleNamespace(enable_custom_widget_manager=lambda: did.append("widgets"))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    shell.run_cell(first).raise_error()
+    assert did == ["install -q git+https://github.com/claude-nb/claude_nb", "widgets"]
+    assert (tmp_path / "tapes" / "03_system_prompts.jsonl").is_file()
+
+
 def test_only_cells_that_say_so_raise(notebook):
     for cell in code(notebook):
         raised = any(output["output_type"] == "error" for output in cell["outputs"])
@@ -96,5 +118,75 @@ def test_its_links_and_pictures_exist_and_pictures_have_words(path, notebook):
 def test_the_model_is_named_in_one_place_only(notebook):
     """A retirement is then one line. Naming a retired one to show the error is fine."""
     for cell in code(notebook):
-        for name in re.findall(r"claude-[\w-]+", source(cell)):
+        for name in re.findall(r"claude-(?!nb)[\w-]+", source(cell)):
             assert name == "claude-3-5-sonnet-20240620"
+
+
+def texts(output: dict) -> list[tuple[dict, str]]:
+    """Where an output holds text that a reader sees: the object and the key."""
+    if output["output_type"] == "stream":
+        return [(output, "text")]
+    if output["output_type"] == "error":
+        return [(output, "ename"), (output, "evalue")]
+    return [(output["data"], kind) for kind in output["data"] if kind.startswith("text/")]
+
+
+def changes(text: str) -> set[str]:
+    """The text with one number, one stop reason, one table cell or one word changed."""
+    found = [*re.finditer(r"(?<![\w.])\d+(?![\w])", text)]
+    places = [one.span() for one in (*found[:1], *found[len(found) // 2 :][:1], *found[-1:])]
+    places += [one.span() for one in re.finditer(r"finished|end_turn|max_tokens|refusal|tool_use", text)][:1]
+    places += [one.span(1) for one in re.finditer(r"<td>([^<]+)</td>", text)][:1]
+    places += [one.span() for one in re.finditer(r"\w+", text)][:1]
+    return {f"{text[:start]}{'8' if text[start:end] != '8' else '9'}{text[end:]}" for start, end in places}
+
+
+def test_a_changed_output_would_be_noticed(path, request):
+    """Every text of every output, changed in a number, a stop reason, a table cell or a word: the comparison fails."""
+    tried = 0
+    for item in IPyNbFile.from_parent(request.session, path=path).collect():
+        outputs = coalesce_streams(item.cell.get("outputs", []))
+        assert item.options["check"]
+        for place, output in enumerate(outputs):
+            for which, (holder, key) in enumerate(texts(output)):
+                for changed in changes(holder[key]):
+                    stored = deepcopy(outputs)
+                    target, _ = texts(stored[place])[which]
+                    target[key] = changed
+                    assert not item.compare_outputs(outputs, stored), (key, changed)
+                    tried += 1
+        assert item.compare_outputs(outputs, deepcopy(outputs))
+    assert tried > 30
+
+
+MUTANTS = {
+    '"without a cache: 0': '"without a cache: 1',
+    "<td style='text-align:left'>assistant": "<td style='text-align:left'>user",
+    "everything: $0": "everything: $1",
+    '"end_turn ': '"refusal ',
+}
+
+
+def test_validation_fails_on_a_notebook_with_changed_outputs(tmp_path):
+    """The same, end to end: a number, a stop reason, a table's cell and a plot's printed value."""
+    for name in ("06_pruning_and_caching.ipynb", "conftest.py"):
+        (tmp_path / name).write_bytes((ROOT / "notebooks" / name).read_bytes())
+    path = tmp_path / "06_pruning_and_caching.ipynb"
+    text = path.read_text(encoding="utf-8")
+    for old, new in MUTANTS.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    path.write_text(text, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-current-env",
+        path,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120)
+    assert f"{len(MUTANTS)} failed" in done.stdout, done.stdout[-2000:]

@@ -46,6 +46,11 @@ CELLS = {
     "02_when_it_stops": "def ask(",
     "03_system_prompts": "show(request)",
     "05_stateless_conversations": "I have a cat",
+    "06_pruning_and_caching": "what_if(",
+    "07_token_audit": "plots.context(",
+    "08_structured_outputs": "table = extract_many(",
+    "09_tool_use": "def stock(",
+    "10_production_habits": "busy = connect(",
 }
 STREAM = """
 from claude_nb import MODEL, Sandbox, connect, watch
