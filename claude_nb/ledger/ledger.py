@@ -3,54 +3,28 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from claude_nb.errors import LedgerError
 
 from . import labels
-from .money import from_pico
-from .total import TOKEN_CLASSES, Health, Total
+from .asking import Asking
 
 if TYPE_CHECKING:
     from datetime import date
 
     import anthropic
-    import pandas as pd
 
     from claude_nb.credentials import Secret
 
     from .imports import Imported
-    from .insight import Explanation
-    from .leaks import Leaks
     from .meter import Meter
     from .reconciliation import Reconciliation
 
 Client = TypeVar("Client")
 
-Key = Literal[
-    "model",
-    "notebook",
-    "cell",
-    "conversation",
-    "tag",
-    "day",
-    "outcome",
-    "stop_reason",
-    "provider",
-    "service_tier",
-    "speed",
-    "inference_geo",
-    "session",
-    "op",
-    "project",
-    "user",
-    "source",
-]
 
-
-class Ledger:
+class Ledger(Asking):
     """Every token accounted for: one row per HTTP attempt, written before the request and settled after it.
 
     Args:
@@ -131,151 +105,6 @@ class Ledger:
         """Every call made inside the ``with`` carries these tags; see ``by("tag")``."""
         with labels.label(tags=tags):
             yield
-
-    # ---- asking
-
-    def session(self) -> "Ledger":
-        """The same ledger, restricted to the calls of this kernel: what this notebook cost."""
-        from .attempt import SESSION
-
-        return self.where(session=SESSION)
-
-    def where(self, **only: str) -> "Ledger":
-        """The same ledger, restricted to rows with these values, such as ``where(conversation="c1")``.
-
-        Raises:
-            LedgerError: There is no such column.
-        """
-        from .schema import attempts
-
-        if unknown := [name for name in only if name not in attempts.c]:
-            raise LedgerError(
-                f"The ledger has no column {unknown[0]!r}. Its columns: {', '.join(attempts.c.keys())}."
-            )
-        view = copy(self)
-        view._only = {**self._only, **only}  # noqa: SLF001 - a copy of this very class
-        return view
-
-    def since(self, when: "str | date") -> "Ledger":
-        """The same ledger, restricted to calls made from a moment on, in UTC.
-
-        Args:
-            when: ``"7d"``, ``"12h"`` or ``"2w"`` back from now; or a date or time, as ISO 8601 text or an object.
-
-        Raises:
-            LedgerError: It is none of these.
-
-        Example:
-            >>> Ledger(":memory:").since("7d").total()
-            $0.00
-        """
-        from .moment import moment
-        from .questions import SINCE
-
-        view = copy(self)
-        view._only = {**self._only, SINCE: moment(when)}  # noqa: SLF001 - a copy of this very class
-        return view
-
-    def total(self, *, simulated: bool = False) -> Total:
-        """What the calls cost: real ones, or (``simulated=True``) the sandbox's. The two are never mixed."""
-        from . import questions
-
-        row = questions.totals(self._store, self._only, simulated=simulated)
-        beside, source = 0, self._only.get("source", questions.OWN)
-        if not simulated and not row["calls"] and source == questions.OWN:
-            beside = questions.totals(self._store, self._only, simulated=True)["calls"] or 0
-        return Total(
-            usd=from_pico(row["usd"]) or Decimal(0),
-            low=from_pico(row["low"]) or Decimal(0),
-            high=None if row["unbounded"] else from_pico(row["high"]) or Decimal(0),
-            calls=row["calls"] or 0,
-            attempts=row["attempts"],
-            unfinished=row["unfinished"] or 0,
-            unpriced=row["unpriced"] or 0,
-            tokens={name: int(row[name] or 0) for name in TOKEN_CLASSES},
-            simulated=simulated,
-            beside=beside,
-            source=None if source == questions.OWN else source,
-        )
-
-    def by(self, key: Key, *, simulated: bool = False) -> "pd.DataFrame":
-        """Calls, tokens and cost by model, notebook, cell, conversation, tag, day (UTC) and so on, dearest first.
-
-        Args:
-            key: What to group by.
-            simulated: The sandbox's calls instead of the real ones.
-
-        Raises:
-            LedgerError: There is no such key.
-        """
-        from . import questions
-
-        return questions.grouped(self._store, self._only, key, simulated=simulated)
-
-    def frame(self) -> "pd.DataFrame":
-        """A row an attempt, oldest first, with the API's own column names.
-
-        Costs are in USD: ``cost_usd`` where it is exact, ``cost_low`` and ``cost_high`` around it otherwise.
-        Unknown is ``<NA>`` or ``NaN``, never 0. Simulated and real rows stand in one frame, marked.
-        """
-        from . import questions
-
-        return questions.frame(self._store, self._only)
-
-    def health(self) -> Health:
-        """Whether the accounting itself is well: what was swallowed, what waits, what is open or unpriced."""
-        from . import questions
-
-        try:
-            counts = questions.counts(self._store, self._only)
-        except LedgerError as error:
-            self._store.note(error)
-            counts = dict.fromkeys(("open", "unfinished", "unpriced"))
-        return Health(
-            ledger=self._store.label,
-            swallowed=self._store.swallowed,
-            last_error=self._store.last_error,
-            waiting=len(self._store.aside.files()),
-            **counts,
-        )
-
-    def explain(self, call: Any = -1) -> "Explanation":
-        """Why one call cost what it did: what its prompt was made of, and what the call added to it.
-
-        Args:
-            call: A message, its id, a call or request id, or a number: 0 is the first answered call, -1 the last.
-
-        Raises:
-            LedgerError: There is no such call, or it reported no tokens.
-        """
-        from .insight import explain
-
-        return explain(self._store, self._only, call)
-
-    def leaks(self, conversation: Any = None) -> "Leaks":
-        """What made a conversation cost more than it has to, in words, priced, dearest first.
-
-        Spikes, cells run twice, blocks sent again, growing tool results, caches gone cold, cache misses, endless
-        tool loops. Simulated calls are examined like real ones.
-
-        Args:
-            conversation: The label of a conversation or an object with one (a ``Chat``); all calls if not given.
-
-        Raises:
-            LedgerError: The ledger knows no call of this conversation.
-        """
-        from .insight import turns
-        from .leaks import find_leaks
-
-        label = getattr(conversation, "conversation", conversation)
-        ledger = self if label is None else self.where(conversation=str(label))
-        found = turns(ledger._store, ledger._only)  # noqa: SLF001 - a ledger too
-        if label is not None and not found:
-            raise LedgerError(
-                f"The ledger has no answered call of the conversation {label!r}. Pass a Chat, or one of the names that "
-                'ledger.by("conversation") lists.'
-            )
-        return find_leaks(found)
 
     # ---- other sources
 

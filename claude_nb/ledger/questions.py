@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Integer, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, case, func, or_, select
 
 from claude_nb.errors import LedgerError
 
@@ -110,8 +110,36 @@ def restricted(only: Mapping[str, str]) -> list[ColumnElement[bool]]:
 def totals(store: "Store", only: Mapping[str, str], *, simulated: bool) -> dict[str, Any]:
     """One row of sums."""
     explain_abandoned(store)
-    found = store.query(select(*_measures()).where(*filters(only, simulated=simulated)))
-    return found[0]._asdict()
+    return store.query(sums(only, simulated=simulated))[0]._asdict()
+
+
+def sums(only: Mapping[str, str], *, simulated: bool) -> Select[Any]:
+    """What asks for one row of sums: calls, attempts, tokens by class, money in the stored unit, and what is unsure."""
+    return select(*_measures()).where(*filters(only, simulated=simulated))
+
+
+def add_to(sums: dict[str, Any], row: Mapping[str, Any]) -> None:
+    """Count a row that was just settled into a row of sums, by the same rules."""
+    pending = not row["usage_final"] and row["outcome"] != "http_error"
+    more = {name: row.get(name) for name in _TOKENS}
+    more |= {"calls": row.get("attempt") == 0, "attempts": 1, "usd": row.get("cost_pico")}
+    more |= {"unfinished": pending, "unpriced": row.get("cost_low_pico") is None}
+    if pending:
+        more |= {"low": row.get("cost_low_pico"), "high": row.get("cost_high_pico")}
+        more |= {"unbounded": row.get("cost_high_pico") is None}
+    for name, value in more.items():
+        sums[name] = int(sums[name] or 0) + int(value or 0)
+
+
+def is_chosen(row: Mapping[str, Any], only: Mapping[str, str]) -> bool:
+    """Whether a row that was just settled belongs to a part of the ledger, and can be billed."""
+    if row["op"] not in _BILLED_OPS or row["outcome"] == "budget_refused":
+        return False
+    return all(
+        row["ts"] >= value if name == SINCE else row.get(name) == value
+        for name, value in only.items()
+        if (name, value) != ("source", OWN)
+    )
 
 
 def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: bool) -> pd.DataFrame:

@@ -50,6 +50,7 @@ class Store:
         self.swallowed = 0
         self.last_error: str | None = None
         self.budgets: list[Any] = []  # of budget.Budget, which stands above this room
+        self.listeners: weakref.WeakSet[Any] = weakref.WeakSet()  # of live.Live, which does too
         self.aside = Aside(url, self.path, self.note)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -115,6 +116,15 @@ class Store:
                 self.note(error)
                 self.aside.put(row)
             self._waiting.popleft()
+            if self.listeners and row["outcome"] != OPEN:
+                self._tell(row)
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener.settled(row)
+            except Exception as error:  # noqa: BLE001 - a meter must not break the user's call
+                self.note(error)
 
     def _upsert(self, row: dict[str, Any]) -> None:
         self.write(self._connected(), row)
@@ -252,6 +262,7 @@ class Store:
         """A child starts with no connection and a free lock: neither may be shared with the parent."""
         self._lock = threading.Lock()
         self._waiting.clear()
+        self.listeners = weakref.WeakSet()  # their displays are the parent's
         self._abandoned, self._connection = self._connection, None  # closing it would end the parent's locks
 
 

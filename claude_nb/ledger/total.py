@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
-from .money import digits, format_usd
+from .money import digits, format_usd, from_pico
 
 TOKEN_CLASSES = (
     "input_tokens",
@@ -45,6 +46,25 @@ class Total:
     simulated: bool = False
     beside: int = 0
     source: str | None = None
+
+    @classmethod
+    def of(
+        cls, sums: Mapping[str, Any], *, simulated: bool, source: str | None = None, beside: int = 0
+    ) -> "Total":
+        """The total of a row of sums, as the database or the live meter makes it."""
+        return cls(
+            usd=from_pico(sums["usd"]) or Decimal(0),
+            low=from_pico(sums["low"]) or Decimal(0),
+            high=None if sums["unbounded"] else from_pico(sums["high"]) or Decimal(0),
+            calls=sums["calls"] or 0,
+            attempts=sums["attempts"],
+            unfinished=sums["unfinished"] or 0,
+            unpriced=sums["unpriced"] or 0,
+            tokens={name: int(sums[name] or 0) for name in TOKEN_CLASSES},
+            simulated=simulated,
+            source=source,
+            beside=beside,
+        )
 
     def __str__(self) -> str:
         """One line, such as ``$4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)``."""
