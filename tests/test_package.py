@@ -11,7 +11,7 @@ import claude_nb
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/TEACHING.md")]
 HEAVY = ("matplotlib", "pandas", "sqlalchemy", "genai_prices", "IPython", "anywidget", "anthropic", "httpx2")
 
 
@@ -97,6 +97,18 @@ def test_rooms_import_only_from_floors_below():
         here = r"(?:\.\.|claude_nb\.)" if len(parts) > 1 else r"(?:\.|claude_nb\.)"
         for other in re.findall(rf"^\s*from {here}(\w+)[\w.]* import", path.read_text(), re.MULTILINE):
             assert height[other] <= height[room], f"{path.name} imports from {other}, which is above it"
+
+
+def test_what_teachers_are_told_to_type_runs(monkeypatch, tmp_path):
+    """All Python of the teachers' page but the live recording, in one go, with calls where clients are made."""
+    page = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
+    blocks = [
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "record=" not in block
+    ]
+    assert len(blocks) == 3
+    ask = "client.messages.create(model='claude-haiku-5-5', max_tokens=900, messages=[dict(role='user', content='hi')])"
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    python(f"{blocks[0]}\n{ask}\n{blocks[1]}\n{blocks[2].replace('seconds=3', 'seconds=0')}\n{ask}")
 
 
 class TestReadme:
