@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .insight import Explanation
-    from .leaks import Leaks
+    from .leak import Leaks
     from .live import Live
     from .store import Store
 
@@ -181,8 +181,8 @@ class Asking:
         Raises:
             LedgerError: The ledger knows no call of this conversation.
         """
-        from .insight import turns
         from .leaks import find_leaks
+        from .turns import turns
 
         label = getattr(conversation, "conversation", conversation)
         ledger = self if label is None else self.where(conversation=str(label))

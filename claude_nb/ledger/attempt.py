@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import labels
 from .money import to_pico
@@ -18,6 +18,9 @@ from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
 from .wire import Seen
+
+if TYPE_CHECKING:
+    from .lineage import Lineage
 
 SESSION = uuid.uuid4().hex
 """This life of this process: what ``Ledger.session()`` selects. A fork counts to its parent's session."""
@@ -45,12 +48,12 @@ def operation(method: str, url: str) -> tuple[str, str | None] | None:
     return count_tokens or batches or "messages", None
 
 
-def opening_row(request: Any, op: str, *, simulated: bool) -> dict[str, Any]:
+def opening_row(request: Any, op: str, lineage: "Lineage", *, simulated: bool) -> dict[str, Any]:
     """The row written before the request goes out: all that is known by then."""
     body = request.json if isinstance(request.json, Mapping) else {}
     label = labels.current()
     worst = worst_usage(body) if op == "messages" else None
-    row = {
+    row: dict[str, Any] = {
         "id": uuid.uuid4().hex,
         "ts": _stamp(datetime.now(UTC)),
         "session": SESSION,
@@ -74,9 +77,10 @@ def opening_row(request: Any, op: str, *, simulated: bool) -> dict[str, Any]:
         "outcome": "open",
         "usage_final": False,
         "max_tokens": body.get("max_tokens") if isinstance(body.get("max_tokens"), int) else None,
-        "prompt": json.dumps(digest_prompt(body), separators=(",", ":")) if op == "messages" else None,
         "worst": json.dumps(worst) if worst else None,
     }
+    if op == "messages":
+        row["prompt"] = lineage.shorten(row["id"], label.conversation, digest_prompt(body))
     return row | cost_columns(row)
 
 

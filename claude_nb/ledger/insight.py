@@ -4,20 +4,18 @@ The prompt of a turn less the prompt before it is exact, measured by the server.
 that were added is an estimate by their length, said so wherever it is shown.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
 
-from .money import format_usd, from_pico
+from .money import format_usd
 from .prices import Tokens
-from .prompt import Part, parts_of
-from .rates import Rates, rates_of
+from .prompt import Part
+from .turns import Turn, turns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,45 +27,6 @@ _IMAGE_CHARS = 12_000
 _LOOK_BACK = 50
 """Turns searched for the one that a prompt continues."""
 _MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One answered call of a conversation."""
-
-    number: int
-    at: datetime
-    cell: str | None
-    cell_id: str | None
-    model: str
-    parts: tuple[Part, ...]
-    tokens: Tokens
-    thinking: int
-    cost: Decimal | None
-    miss: str | None
-    missed: int | None
-    ids: frozenset[str]
-
-    def rates(self) -> Rates | None:
-        """USD per million tokens of this turn."""
-        return rates_of(self.model, self.at, self.tokens.prompt)
-
-    def rate_of_new(self) -> Decimal | None:
-        """USD per million of what this turn added: written to the cache where it wrote, else plain input."""
-        rates = self.rates()
-        if rates is None:
-            return None
-        if self.tokens.write_1h > self.tokens.write_5m:
-            return rates.write_1h
-        return rates.write_5m if self.tokens.write_5m else rates.input
-
-    def rate_of_old(self) -> Decimal | None:
-        """USD per million of what stays in the prompt: read from the cache where it is used, else plain input."""
-        rates = self.rates()
-        if rates is None:
-            return None
-        cached = self.tokens.read or self.tokens.write_5m or self.tokens.write_1h
-        return rates.read if cached else rates.input
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +83,7 @@ class Explanation:
         lines = [f"{first}, {format_usd(turn.cost)}"]
         lines.append("  " + ", ".join(_billed(tokens)))
         if growth.before is not None:
-            change = "after an edit or trim" if growth.changed else "new"
-            lines.append(f"  {growth.delta:+,} tokens over turn {growth.before.number} ({change}):")
+            lines.append(f"  {_change(growth, growth.before)}")
         largest = sorted((one for one in growth.new if one[1]), key=lambda one: -one[1])[:5]
         for part, count in largest:
             lines.append(f"  about {count:,} tokens: {part_name(part)}, {part.chars:,} characters")
@@ -134,6 +92,17 @@ class Explanation:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _change(growth: Growth, before: Turn) -> str:
+    """What the call changed against the turn it continues, in words; the parts follow where there are new ones."""
+    over = f"{growth.delta:+,} tokens over turn {before.number}"
+    if growth.changed:
+        return f"{over} (after an edit or trim)" + (":" if growth.new else "; nothing was added")
+    if not growth.new:
+        same = f"the same prompt as turn {before.number}"
+        return f"{same}, {growth.delta:+,} tokens" if growth.delta else f"{same}: nothing was added"
+    return f"{over} (new):"
 
 
 def explain(store: "Store", only: Mapping[str, str], call: Any) -> Explanation:
@@ -166,50 +135,15 @@ def explain(store: "Store", only: Mapping[str, str], call: Any) -> Explanation:
     )
 
 
-def turns(store: "Store", only: Mapping[str, str]) -> list[Turn]:
-    """The answered calls, oldest first."""
-    from sqlalchemy import select
-
-    from .questions import filters
-    from .schema import attempts
-
-    columns = attempts.c
-    chosen = filters(only)
-    asked = select(attempts).where(columns.op == "messages", columns.usage.is_not(None), *chosen)
-    found: list[Turn] = []
-    for row in store.query(asked.order_by(columns.ts, columns.attempt, columns.id)):
-        usage = json.loads(row.usage)
-        tokens = Tokens.of(usage)
-        if tokens is None or not tokens.prompt:
-            continue
-        found.append(
-            Turn(
-                number=len(found) + 1,
-                at=datetime.fromisoformat(row.ts),
-                cell=row.cell,
-                cell_id=row.cell_id,
-                model=row.model or "",
-                parts=tuple(parts_of(row.prompt)),
-                tokens=tokens,
-                thinking=row.thinking_tokens or 0,
-                cost=from_pico(row.cost_pico),
-                miss=row.cache_miss_reason,
-                missed=row.cache_missed_input_tokens,
-                ids=frozenset({row.id, row.call_id, row.message_id, row.request_id} - {None}),
-            )
-        )
-    return found
-
-
 def growths(conversation: Sequence[Turn]) -> list[Growth]:
-    """Each turn with what it added to the one it continues: the latest with the longest beginning in common."""
+    """Each turn with what it added to the one it continues: the one with the longest beginning in common."""
     found: list[Growth] = []
     for place, turn in enumerate(conversation):
         earlier = conversation[max(0, place - _LOOK_BACK) : place]
         shared = [
             (_messages_in(turn, kept), kept, before) for before in earlier for kept in [_common(before, turn)]
         ]
-        best = max(shared, key=lambda one: (one[0], one[2].number), default=None)
+        best = max(shared, key=_closeness, default=None)
         if best is None or (not best[0] and not _is_followed(best[2], turn)):
             found.append(
                 Growth(
@@ -219,6 +153,12 @@ def growths(conversation: Sequence[Turn]) -> list[Growth]:
         else:
             found.append(_growth(best[2], turn, best[1]))
     return found
+
+
+def _closeness(one: tuple[int, int, Turn]) -> tuple[int, bool, int]:
+    """Most messages in common; then a prompt that was continued whole (a fork is no edit); then the latest."""
+    messages, kept, before = one
+    return messages, kept == len(before.parts), before.number
 
 
 def _growth(before: Turn, turn: Turn, kept: int) -> Growth:

@@ -93,7 +93,8 @@ class Meter(Middleware):
                 record = Record(self.store, outer.row, batch_id)
                 outer.drop()
                 return record
-            record = Record(self.store, opening_row(request, op, simulated=self.simulated), batch_id)
+            row = opening_row(request, op, self.store.lineage, simulated=self.simulated)
+            record = Record(self.store, row, batch_id)
             if self.store.budgets and op == "messages":
                 self._admit(record)
             else:

@@ -44,11 +44,6 @@ def digest_prompt(body: Mapping[str, Any]) -> list[Part]:
     return parts
 
 
-def parts_of(stored: str | None) -> list[Part]:
-    """The parts a row keeps."""
-    return [Part(*part) for part in json.loads(stored)] if stored else []
-
-
 def _blocks(content: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(content, str):
         yield {"type": "text", "text": content}

@@ -20,6 +20,7 @@ from claude_nb.errors import LedgerError
 
 from .aside import OPEN, Aside
 from .database import BUSY_SECONDS, connect, dispose, insert_of
+from .lineage import Lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ class Store:
         self.last_error: str | None = None
         self.budgets: list[Any] = []  # of budget.Budget, which stands above this room
         self.listeners: weakref.WeakSet[Any] = weakref.WeakSet()  # of live.Live, which does too
+        self.lineage = Lineage()
         self.aside = Aside(url, self.path, self.note)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -230,6 +232,7 @@ class Store:
     def _connected(self) -> "Connection":
         if self._connection is None or self._is_replaced():
             self._close()
+            self.lineage.forget()  # the rows before may be in another file, or nowhere
             self._connection = connect(self.url, self.path, self.label)
             self._inode = self._file_id()
             self._take_in()
@@ -263,6 +266,7 @@ class Store:
         self._lock = threading.Lock()
         self._waiting.clear()
         self.listeners = weakref.WeakSet()  # their displays are the parent's
+        self.lineage = Lineage()
         self._abandoned, self._connection = self._connection, None  # closing it would end the parent's locks
 
 

@@ -128,7 +128,8 @@ def _messages(source: Any, call: Any) -> "tuple[pd.DataFrame, pd.DataFrame]":
 def _grown(source: Ledger, call: Any) -> "tuple[list[Growth], bool]":
     """The turns that led to the call, oldest first, and whether they were simulated."""
     from claude_nb.ledger.bulk import recent
-    from claude_nb.ledger.insight import explain, growths, turns
+    from claude_nb.ledger.insight import explain, growths
+    from claude_nb.ledger.turns import turns
 
     ledger = recent(source, _LAST)[0] if call == -1 else source
     store, only = ledger._store, ledger._only  # noqa: SLF001 - a reader of the same ledger
