@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
-from playwright.sync_api import sync_playwright
-from test_renderer import CHROMIUM, FLAGS, Page
+from playwright.sync_api import sync_playwright  # noqa: E402 - the path comes first
+from test_renderer import CHROMIUM, FLAGS, Page  # noqa: E402 - the path comes first
 
 SIZE, FLUSH = 100_000, 0.05
 PROSE = (

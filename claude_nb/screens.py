@@ -48,6 +48,9 @@ class Screen(Protocol):
 
     stop: Callable[[], object]
 
+    def stop_waits(self) -> bool:
+        """Tell whether Stop was pressed where only an interrupt could arrive."""
+
     def begin(self) -> None:
         """Show that the reply is awaited."""
 
@@ -69,6 +72,10 @@ class Silent:
     """Shows nothing."""
 
     stop: Callable[[], object] = staticmethod(_nothing)
+
+    def stop_waits(self) -> bool:
+        """No button, no Stop."""
+        return False
 
     def begin(self) -> None:
         """Show nothing."""
@@ -92,6 +99,10 @@ class Terminal:
         self._out = sys.stdout
         self._dim, self._plain = ("\033[2m", "\033[0m") if self._out.isatty() else ("", "")
         self._inside, self._hidden = False, ""
+
+    def stop_waits(self) -> bool:
+        """No button, no Stop."""
+        return False
 
     def begin(self) -> None:
         """Print nothing yet."""
@@ -150,6 +161,10 @@ class Notebook:
         self._view.on_stop(self._pressed)
         self._view.show()
         self._view.push([["state", {"phase": "waiting", "text": "Waiting for the first token"}]])
+
+    def stop_waits(self) -> bool:
+        """Ask the view."""
+        return self._view.stop_waits
 
     def _pressed(self) -> None:
         self.stop()  # looked up when it is pressed: what Stop does changes once the reply has begun

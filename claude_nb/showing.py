@@ -116,6 +116,9 @@ class _Answer:
     def stop(self, stop: Callable[[], object]) -> None:
         self._screen.stop = stop
 
+    def stop_waits(self) -> bool:
+        return self._screen.stop_waits()
+
     def begin(self) -> None:
         """Show nothing new: the view is there."""
 

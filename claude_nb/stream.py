@@ -103,7 +103,7 @@ def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> 
             if watching.stopped:
                 break
     except BaseException as error:  # noqa: BLE001 - an interrupt keeps the partial reply, then goes on
-        watching.error = error
+        watching.fail(error)
     finally:
         stream.close()
     return watching.end()
@@ -130,7 +130,7 @@ async def read_async(stream: Any, *, display: bool = True, screen: Screen | None
             if watching.stopped:
                 break
     except BaseException as error:  # noqa: BLE001 - a cancelled task keeps the partial reply, then goes on
-        watching.error = error
+        watching.fail(error)
         if watching.stopped and task and isinstance(error, asyncio.CancelledError):
             task.uncancel()
     finally:
@@ -167,6 +167,12 @@ class _Watching:
             if self._first_token is None:
                 self._first_token = time.monotonic() - self._began
             self._screen.draw(ops)
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+        if interrupted and not self.stopped and self._screen.stop_waits():
+            self.stopped, self.error = True, None
 
     def end(self) -> Reading:
         message = self._snapshot()

@@ -298,6 +298,21 @@ class TestStop:
 
         assert run(go()).stop_reason is None
 
+    @pytest.mark.parametrize("pressed", [True, False])
+    def test_an_interrupt_by_a_button_that_could_not_be_heard_is_a_stop(self, monkeypatch, pressed, run):
+        class Screen(Silent):
+            def stop_waits(self):
+                return pressed
+
+        monkeypatch.setattr(showing, "screen_here", Screen)
+        body = [START, OPEN, delta("Hello"), KeyboardInterrupt()]
+        if not pressed:
+            with pytest.raises(KeyboardInterrupt):
+                watch(Replay(*body).client().messages.stream(**ASK))
+            return
+        message = watch(Replay(*body).client().messages.stream(**ASK))
+        assert (text_of(message), message.stop_reason) == ("Hello", None)
+
 
 class TestAwaiting:
     def test_the_screen_follows_the_waiting_and_then_the_reply(self, monkeypatch):

@@ -8,6 +8,7 @@ import sys
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import comm
@@ -91,6 +92,24 @@ def test_stop_is_acknowledged_before_the_program_hears_it(view):
     view.on_stop(lambda: heard.append(view.comm.custom[-1]))
     view.comm.from_page({"do": "stop"})
     assert heard == [{"ack": "stop"}]
+
+
+def test_a_stop_that_waits_behind_the_running_cell_is_seen(view, monkeypatch):
+    """As on ipykernel 6: the messages of the main shell stand in its queue until the cell is over."""
+
+    def waiting(content: Any, comm_id: str) -> tuple[int, None, tuple[list[bytes]]]:
+        message = {"comm_id": comm_id, "data": {"method": "custom", "content": content}}
+        return 0, None, ([b"id", b"{}", json.dumps(message).encode()],)
+
+    queue: list[Any] = []
+    kernel = SimpleNamespace(
+        shell_stream=SimpleNamespace(flush=lambda: None), msg_queue=SimpleNamespace(_queue=queue)
+    )
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=kernel))
+    queue += [waiting({"do": "stop"}, "another"), waiting({"want": "stop"}, view.comm.comm_id)]
+    assert not view.stop_waits
+    queue.append(waiting({"do": "stop"}, view.comm.comm_id))
+    assert view.stop_waits
 
 
 @pytest.mark.parametrize("content", [{}, {"do": "format"}, [], None, "stop"])
@@ -283,6 +302,19 @@ def everywhere(text: str) -> dict[str, str]:
 
 FRAGMENTS = [
     *(
+        "$$",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "$x$",
+        "\\frac",
+        "\\href{javascript:alert(1)}{x}",
+        "\\begin{matrix}",
+        "{",
+        "}",
+    ),
+    *(
         "<",
         ">",
         "</",
@@ -434,6 +466,46 @@ def test_how_a_turn_ended_stands_below_it():
     )
     assert bundle["text/plain"] == "Hal\n\nStopped.\n\nmax_tokens · $0.01"
     assert audit(bundle["text/html"]).split() == ["Hal", "Stopped.max_tokens", "·", "$0.01"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "$x_1$",
+        r"\(\frac{a}{b}\)",
+        r"\[\begin{aligned}a&=b\\c&<d\end{aligned}\]",
+        "$$\nx\n$$",
+        r"$a \text{ if } b$",
+    ],
+)
+def test_formulas_are_given_to_the_typesetter_as_they_are_written(source):
+    html = render(f"{source}\n")
+    assert html.count('class="tex2jax_process mathjax_process">') == 1
+    assert audit(html).strip() == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"\(\href{javascript:alert(1)}{x}\)",
+        r"$$\require{html}\class{x}{y}$$",
+        r"\[\def\x{1}\x\]",
+        r"$\unicode{x41}$",
+        r"$\style{background:url(//e.example)}{x}$",
+        r"$\bbox[background:url(//e.example)]{x}$",
+        r"$\begin{evil}x\end{evil}$",
+        r"$\begin {aligned}x\end{aligned}$",
+        r"\(\csname href\endcsname\)",
+        r"$\text{\class{x}{y}}$",
+        "$$\nx\n$$ y",
+        "\\[\nx",
+    ],
+)
+def test_what_does_more_than_typeset_stays_source_that_no_typesetter_finds(source):
+    html = render(source)
+    assert "mathjax_process" not in html
+    assert not re.search(r"[$\\]", html.replace("<span>$</span>", "").replace("<span>\\</span>", ""))
+    assert audit(html).strip() == source
 
 
 def test_dollars_are_kept_from_the_typesetter_with_and_without_our_classes():

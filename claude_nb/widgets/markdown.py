@@ -15,11 +15,13 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from .lexer import is_known, tokens
+from .tex import is_formula, math_rules
 
 MAX_NESTING: Final = 50
 CITATION: Final = re.compile("\u2e28([0-9]{1,4})\u2e29")
 _FRAME: Final = "margin:0 0 1em;padding:8px 12px;border-radius:6px;background:rgba(128,128,128,.1)"
 _CODE: Final = "display:block;overflow-x:auto;white-space:pre;background:none"
+_TYPESET: Final = ' class="tex2jax_process mathjax_process"'
 _SAFE_HREF: Final = re.compile(r"https?://|mailto:|#", re.IGNORECASE)
 
 
@@ -63,6 +65,11 @@ def _token(role: str, text: str) -> str:
     return f'<span class="{role}" style="color:var(--h{role})">{text}</span>' if role else text
 
 
+def _untypeset(text: str) -> str:
+    """Text that no typesetter takes for mathematics, also where our classes are taken out: they look in one piece."""
+    return re.sub(r"([$\\])", r"<span>\1</span>", escape(text, quote=False))
+
+
 def _attribute(name: str, value: str) -> str:
     return f' {name}="{escape(value)}"' if value else ""
 
@@ -85,9 +92,17 @@ class _SafeHTML(RendererHTML):
             known = 0 < number <= len(urls)
             return f"<sup>{link(urls[number - 1], f'[{number}]')}</sup>" if known else match[0]
 
-        # Typesetters look for pairs of dollars in one piece of text, also where our classes are taken out.
-        text = escape(tokens[idx].content, quote=False).replace("$", "<span>$</span>")
-        return CITATION.sub(cite, text)
+        return CITATION.sub(cite, _untypeset(tokens[idx].content))
+
+    def math(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        source = tokens[idx].content
+        return f"<span{_TYPESET}>{escape(source)}</span>" if is_formula(source) else _untypeset(source)
+
+    def math_block(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        source = tokens[idx].content
+        return (
+            f"<p{_TYPESET}>{escape(source)}</p>\n" if is_formula(source) else f"<p>{_untypeset(source)}</p>\n"
+        )
 
     def fence(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
         language = (tokens[idx].info.split() or [""])[0]
@@ -115,6 +130,8 @@ class _SafeHTML(RendererHTML):
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         token = tokens[idx]
+        for child in token.children or ():
+            child.type = "text" if child.type == "math" else child.type
         alt = self.renderInlineAsText(token.children, options, env) if token.children else ""
         shown = escape(alt or "image", quote=False)
         inside_link = sum(before.nesting for before in tokens[:idx] if before.tag == "a") > 0
@@ -124,3 +141,4 @@ class _SafeHTML(RendererHTML):
 _MARKDOWN: Final = MarkdownIt(
     "commonmark", {"html": False, "maxNesting": MAX_NESTING}, renderer_cls=_SafeHTML
 ).enable(["table", "strikethrough"])
+math_rules(_MARKDOWN)

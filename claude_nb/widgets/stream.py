@@ -10,6 +10,7 @@ import anywidget
 
 from claude_nb.turn import Op
 
+from .unheard import stop_waits
 from .wire import Outbox, Page, encodable
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class StreamView(anywidget.AnyWidget):
     def on_stop(self, fn: Callable[[], None]) -> None:
         """Call ``fn()`` when the reader presses Stop; possibly in another thread, while the cell runs."""
         self._stoppers.append(fn)
+
+    @property
+    def stop_waits(self) -> bool:
+        """Whether Stop was pressed and cannot be heard yet, as on ipykernel 6 while a cell runs."""
+        return self.comm is not None and stop_waits(self.comm.comm_id)
 
     def _on_page_message(self, _: Any, content: Any, __: Any) -> None:
         match content:

@@ -442,6 +442,9 @@ MARKDOWN_ATTACKS = [
     "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
     "$\\href{javascript:alert(1)}{x}$",
     "\\(\\unicode{<img src=x onerror=alert(1)>}\\)",
+    "$$\\text{<img src=x onerror=alert(1)>}$$",
+    "$$\n<script>alert(1)</script>\n$$",
+    "\\[ \\begin{matrix} <svg onload=alert(1)> \\end{matrix} \\]",
 ]
 
 
@@ -523,6 +526,7 @@ CORPUS = [
     "a&Tab;b &semi; &notit; &nosuch; &ampx; &lt &hellip; &NotEqualTilde; &nbsp; &ZeroWidthSpace; &Auml;\n\n&nbsp;",
     "&copy; &#x1F600; &notanentity; \\* \\# \\[x\\] <https://e.example/?a=1&b=2> <a@e.example>",
     "$$\nx^2\n$$ and \\(y\\) and $5",
+    "let $x_1$ be\n$$\n- y\n$$\nand \\[z < 1\\], $5 and $6, \\(\\href{javascript:alert(1)}{a}\\) and \\[1\\]",
     "[ref] and [Ref][] and ![img][ref]\n\n[ref]: https://e.example 'title'\n",
 ]
 
@@ -592,6 +596,51 @@ def test_recorded_replies_are_saved_as_they_were_shown(page):
 
 def test_live_and_saved_text_agree_on_a_corpus(page):
     assert differences(page, [told(text) for text in CORPUS]) == []
+
+
+MATH = [
+    *(
+        "$",
+        "$$",
+        "$$\n",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "\\[\n",
+        "\\]\n",
+        "\\",
+        "\\\\",
+        "\n",
+        "\n\n",
+        " ",
+        " ",
+        "x",
+        "x_1",
+    ),
+    *(
+        "5",
+        "10 ",
+        "- ",
+        "> ",
+        "| a |\n|---|\n",
+        "`",
+        "[a](b)",
+        "\\begin{aligned}",
+        "and ",
+        "=",
+        "\n===\n",
+        "# ",
+        "1. ",
+        "*a*",
+    ),
+]
+
+
+def test_live_and_saved_mathematics_reads_the_same(page):
+    chance = random.Random(2)  # noqa: S311 - the same texts in every run
+    texts = ["".join(chance.choices(MATH, k=20)) for _ in range(400)]
+    assert differences(page, [told(text) for text in texts]) == []
 
 
 CODE = [

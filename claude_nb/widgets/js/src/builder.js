@@ -65,7 +65,13 @@ export class Builder {
   #node(token, entry) {
     switch (token.type) {
       case "text":
+      case "math":
         return (entry.text = this.#doc.createTextNode(token.content));
+      case "math_block": {
+        const paragraph = this.#doc.createElement("p");
+        paragraph.append((entry.text = this.#doc.createTextNode(token.content)));
+        return paragraph;
+      }
       case "softbreak":
         return this.#doc.createTextNode("\n");
       case "code_inline": {

@@ -2,10 +2,13 @@
 // raw HTML as text. A test compares the two.
 import MarkdownIt from "markdown-it";
 
+import { mathRules } from "./tex.js";
+
 export const MAX_NESTING = 50;
 const CITATION = /\u2e28([0-9]{1,4})\u2e29/;
 
 const md = new MarkdownIt("commonmark", { html: false, maxNesting: MAX_NESTING }).enable(["table", "strikethrough"]);
+mathRules(md);
 
 // Inline text is parsed once: a block that grows is parsed again, but most of its paragraphs, items and cells are
 // what they were. `env.inline` hands their children on from one parse to the next.
@@ -42,7 +45,10 @@ export const citationMark = (number) => `\u2e28${number}\u2e29`;
 /** The URL if a reader may follow it, else null. */
 export const safeHref = (url) => (/^(?:https?:\/\/|mailto:|#)/i.test(url) ? url : null);
 
-export const altText = (token) => md.renderer.renderInlineAsText(token.children ?? [], md.options, {}) || "image";
+export function altText({ children }) {
+  const texts = (children ?? []).map((child) => (child.type === "math" ? { ...child, type: "text" } : child));
+  return md.renderer.renderInlineAsText(texts, md.options, {}) || "image";
+}
 
 /**
  * Parse model text into one flat list: block tokens with the inline tokens in their places.

@@ -12,6 +12,10 @@ const beyond = [
   "a | b\n:-: | -\n1 | 2\n# closed by a heading\n",
   "text\n| a |\n|---|\n| 1 |\n> closed by a quote\n",
   "- | a | b |\n  |---|---|\n  | 1 | 2 |\n- next\n",
+  "let $x_1$ be $5 or \\(a*b*c\\)\n$$\nx\n- y\n$$\nafter \\[z_1\\] it\n",
+  "$$\nopen *x*\n- item\n\nnext $$ y\n",
+  "- \\[\n  a\n\n  b\n  \\]\n\n> $$\n> q\nlazy $$\n",
+  "```python\nif x:\n    '''doc\n\n    '''\n```\n",
   "~~struck~~ and ~one~ and ~~not\n\nstruck~~\n",
 ];
 const examples = [...commonmark, ...beyond.map((markdown, i) => ({ markdown, number: `beyond ${i}` }))];
