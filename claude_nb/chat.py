@@ -38,8 +38,9 @@ class Chat:
         history: A conversation to continue; it brings its own system prompt and tools. Functions for these tools may
             be given as ``tools`` again.
         trim: What to leave out of a long conversation: a policy of :mod:`claude_nb.trim`, or several.
-        confirm: Asked as ``confirm(name, input)`` before a tool marked ``@tool(confirm=True)`` runs. Default: the
-            keyboard; where there is none the call is not run.
+        confirm: Asked as ``confirm(name, input)`` before a tool marked ``@tool(confirm=True)`` runs; for ``asend``
+            it may be async. Default: two buttons in the cell, the keyboard outside of a notebook; where nobody can
+            answer the call is not run.
         max_tokens: Ceiling of each reply in tokens, thinking included.
         max_turns: Requests that one ``send`` may make at most, to continue, resume or use tools.
         max_seconds: Seconds after which one ``send`` makes no further request; None for no limit.
@@ -79,10 +80,8 @@ class Chat:
                 "history= takes a History. Make one of a list with History.from_messages([...])."
             )
         self._tools = Toolbox([tools] if callable(tools) else tools or ())
-        if confirm is not None and (not callable(confirm) or inspect.iscoroutinefunction(confirm)):
-            raise ClaudeNbError(
-                "confirm= takes a function of (name, input) that gives True or False, and is not async."
-            )
+        if confirm is not None and not callable(confirm):
+            raise ClaudeNbError("confirm= takes a function of (name, input) that gives True or False.")
         for name, limit, least in (
             ("max_turns", max_turns, 1),
             ("max_seconds", max_seconds, 0),
@@ -142,6 +141,8 @@ class Chat:
             anthropic.APIError, httpx2.HTTPError: What the SDK raised.
         """
         self._client = client_for(self._client, is_async=False, instead="await chat.asend(...)")
+        if inspect.iscoroutinefunction(self.confirm):
+            raise ClaudeNbError("this chat's confirm= is async: use await chat.asend(...), or give it a def.")
         steps = self._steps(prompt, max_tokens, on_truncation, fallback, options)
         with self._alone(), self._doing() as doing:
             return drive(steps, doing.do)

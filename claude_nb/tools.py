@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, TypeVar, overload
 
+from .asking import ask, ask_async, in_thread
 from .attach import content, text
 from .errors import PromptError
 from .steps import Run
 
-Confirm = Callable[[str, dict[str, Any]], bool]
-"""Asked before a call is run, with the tool's name and its input; True allows it."""
+Confirm = Callable[[str, dict[str, Any]], bool | Awaitable[bool]]
+"""Asked before a call is run, with the tool's name and its input; True allows it. For ``asend`` it may be async."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +98,11 @@ class Toolbox:
 
     def run(self, run: Run, *, confirm: Confirm | None = None) -> None:
         """Run the calls, in parallel where there are several, and put their results into ``run.results``."""
-        calls = self._allowed(run, confirm)
+        calls = [
+            call
+            for call in self._known(run)
+            if not self._asks(call) or _allowed(run, call, (confirm or ask)(call.name, _given(call)))
+        ]
         if len(calls) == 1 and run.seconds is None and not self._is_async(calls[0]):
             run.results[calls[0].id] = self._result(calls[0])
             return
@@ -112,8 +117,12 @@ class Toolbox:
                 run.results[call.id] = future.result() if done else _late(call, run)
 
     async def arun(self, run: Run, *, confirm: Confirm | None = None) -> None:
-        """Do the same as :meth:`run` in an event loop; sync tools run in threads."""
-        calls = self._allowed(run, confirm)
+        """Do the same as :meth:`run` in an event loop; sync tools and a sync ``confirm`` run in threads."""
+        calls = [
+            call
+            for call in self._known(run)
+            if not self._asks(call) or _allowed(run, call, await _answer_of(confirm, call))
+        ]
         tasks = {asyncio.ensure_future(self._result_async(call)): call for call in calls}
         try:
             if tasks:
@@ -124,18 +133,16 @@ class Toolbox:
                 run.results[call.id] = task.result() if done else _late(call, run)
                 task.cancel()
 
-    def _allowed(self, run: Run, confirm: Confirm | None) -> list[Any]:
-        """The calls that may be run; the others get their result at once."""
-        allowed = []
+    def _known(self, run: Run) -> list[Any]:
+        """The calls of tools that there are; the others get their result at once."""
         for call in run.calls:
             if call.name not in self._runnable:
                 known = ", ".join(sorted(self.names))
                 run.results[call.id] = _error(call, f"There is no tool {call.name!r}. Tools: {known}.")
-            elif call.name in self._asking and (confirm or ask)(call.name, dict(call.input)) is not True:
-                run.results[call.id] = _error(call, "The user did not allow this call.")
-            else:
-                allowed.append(call)
-        return allowed
+        return [call for call in run.calls if call.name in self._runnable]
+
+    def _asks(self, call: Any) -> bool:
+        return call.name in self._asking
 
     def _is_async(self, call: Any) -> bool:
         return asyncio.iscoroutinefunction(self._runnable[call.name].call)
@@ -154,21 +161,6 @@ class Toolbox:
             return _answer(call, await self._runnable[call.name].call(call.input))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told, the talk goes on
             return _error(call, in_one_line(error))
-
-
-def ask(name: str, given: dict[str, Any]) -> bool:
-    """Ask the user at the keyboard whether a call may run. Where nobody can answer, it may not."""
-    import json
-
-    try:
-        # JSON with ASCII only: what the model wrote must not steer the terminal
-        return input(f"Run {name}({json.dumps(given)})? [y/N] ").strip().lower() in ("y", "yes")
-    except (EOFError, OSError, NotImplementedError):
-        return False
-    except Exception as error:
-        if type(error).__name__ == "StdinNotImplementedError":  # a kernel without a keyboard, as under nbval
-            return False
-        raise
 
 
 def in_one_line(error: BaseException) -> str:
@@ -206,6 +198,26 @@ def _made(function: Any) -> Any:
             f"the arguments of {name} cannot be described to the model: {str(error).splitlines()[0]}. Use plain types, "
             "dataclasses or pydantic models."
         ) from error
+
+
+async def _answer_of(confirm: Confirm | None, call: Any) -> Any:
+    if confirm is None:
+        return await ask_async(call.name, _given(call))
+    if asyncio.iscoroutinefunction(confirm):
+        return await confirm(call.name, _given(call))
+    return await in_thread(confirm, call.name, _given(call))
+
+
+def _given(call: Any) -> dict[str, Any]:
+    """A copy of a call's input, for whoever is asked; some servers send no object."""
+    return dict(call.input) if isinstance(call.input, Mapping) else {"input": call.input}
+
+
+def _allowed(run: Run, call: Any, answer: object) -> bool:
+    """Whether the answer allows the call; only True is a yes."""
+    if answer is not True:
+        run.results[call.id] = _error(call, "The user did not allow this call.")
+    return answer is True
 
 
 async def _awaited(came: Awaitable[Any]) -> Any:

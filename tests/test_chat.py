@@ -605,10 +605,6 @@ def test_what_belongs_to_the_conversation_is_refused_for_one_message(name):
     assert len(chat.history) == 0
 
 
-async def _async_confirm(name, given):
-    return True
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -617,7 +613,6 @@ async def _async_confirm(name, given):
         ("max_usd", -1),
         ("max_seconds", "x"),
         ("confirm", "x"),
-        ("confirm", _async_confirm),
     ],
 )
 def test_a_limit_or_question_that_cannot_work_is_refused_at_once(name, value):

@@ -16,10 +16,11 @@ from replay import Replay
 from test_stream import END, START, STOP, done, event
 
 from claude_nb import Chat, History, Sandbox, connect, connect_async
+from claude_nb.asking import ask
 from claude_nb.attach import CHARACTERS, content, text
-from claude_nb.errors import PromptError
+from claude_nb.errors import ClaudeNbError, PromptError
 from claude_nb.steps import LimitReached
-from claude_nb.tools import Toolbox, ask, in_one_line, tool
+from claude_nb.tools import Toolbox, in_one_line, tool
 
 
 def call(name: str, /, **given) -> dict:
@@ -400,6 +401,58 @@ class TestConfirmation:
         assert ask("wipe", {"path": "\x1b[2J\u202e"}) is allowed
         assert "\x1b" not in asked[0]
         assert "\u202e" not in asked[0]
+
+    def test_an_async_callback_is_awaited_by_the_async_chat_and_refused_by_the_other(self, run):
+        async def confirm(name, given):
+            await asyncio.sleep(0)
+            return given == {"path": "/a"}
+
+        chat, _, ran = self.wiping(confirm=confirm)
+        with pytest.raises(ClaudeNbError, match=r"await chat.asend"):
+            chat.send("go")
+        assert len(chat.history) == 0
+        chat._client = connect_async(sandbox=Sandbox(replies=[[call("wipe", path="/a")], "done"]), quiet=True)
+        run(chat.asend("go"))
+        assert ran == ["/a"]
+
+    def test_the_event_loop_goes_on_while_a_person_thinks(self, run):
+        answer, ticks = threading.Event(), []
+        chat, _, ran = self.wiping(confirm=lambda *_: answer.wait(10))
+        chat._client = connect_async(sandbox=Sandbox(replies=[[call("wipe", path="/a")], "done"]), quiet=True)
+
+        async def both():
+            sent = asyncio.ensure_future(chat.asend("go"))
+            while len(ticks) < 3:
+                await asyncio.sleep(0.01)
+                ticks.append(sent.done())
+            answer.set()
+            await sent
+
+        run(both())
+        assert ticks == [False] * 3
+        assert ran == ["/a"]
+
+    def test_a_cancel_while_a_person_thinks_leaves_the_conversation_valid(self, run):
+        asked, answer = threading.Event(), threading.Event()
+        chat, _, ran = self.wiping(confirm=lambda *_: asked.set() or answer.wait(10))
+        chat._client = connect_async(sandbox=Sandbox(replies=[[call("wipe", path="/a")], "done"]), quiet=True)
+
+        async def cancelled():
+            task = asyncio.ensure_future(chat.asend("go"))
+            assert await asyncio.to_thread(asked.wait, 5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        run(cancelled())
+        answer.set()
+        assert not ran
+        assert not chat.history.waiting()
+
+    def test_what_a_callback_does_to_the_input_does_not_reach_the_tool(self):
+        chat, _, ran = self.wiping(confirm=lambda _, given: given.clear() is None)
+        chat.send("go")
+        assert ran == ["/a"]
 
     def test_tools_without_the_mark_are_not_asked_about(self):
         chat, sandbox = chat_of([call("add", a=1, b=2)], tools=[add], confirm=lambda *_: 1 / 0)

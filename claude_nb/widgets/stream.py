@@ -2,26 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import anywidget
+from typing import Any, Final
 
 from claude_nb.turn import Op
 
+from .live import LiveView
 from .unheard import stop_waits
 from .wire import Outbox, Page, encodable
-
-if TYPE_CHECKING:
-    from IPython.display import DisplayHandle
 
 __all__ = ["Outbox", "StreamView"]
 
 _STATIC: Final = Path(__file__).parent / "static"
 
 
-class StreamView(anywidget.AnyWidget):
+class StreamView(LiveView):
     """One turn as the page shows it while it streams.
 
     The view keeps what it has sent, so it answers a page that missed something by itself. No text is ever
@@ -44,32 +39,8 @@ class StreamView(anywidget.AnyWidget):
         self._q = 0
         self._page = Page()
         self._stoppers: list[Callable[[], None]] = []
-        self._handle: DisplayHandle | None = None
         super().__init__()
         self.on_msg(self._on_page_message)
-        self._let_page_speak()
-
-    def __repr__(self) -> str:
-        return "StreamView()"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {mime: value for mime, value in data.items() if mime.endswith("widget-view+json")}, metadata
-
-    def show(self) -> None:
-        """Display the view in the running cell, and only the view: the saved output is a second display."""
-        from IPython.display import display
-
-        data, metadata = self._repr_mimebundle_()
-        self._handle = display(data, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
-
-    def clear(self) -> None:
-        """Empty the live display and end the view, so that a notebook keeps only the saved output."""
-        if self._handle is not None:
-            self._handle.update({}, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
-            self._handle = None
-        self.close()
 
     def push(self, ops: list[Op]) -> None:
         """Send operations as one numbered message."""
@@ -102,13 +73,3 @@ class StreamView(anywidget.AnyWidget):
                 self.send({"ack": "stop"})
                 for stop in self._stoppers:
                     stop()
-
-    def _send(self, msg: Any, buffers: Any = None) -> None:
-        super()._send(msg, buffers)
-        self._let_page_speak()
-
-    def _let_page_speak(self) -> None:
-        # ipykernel >= 7.4 delivers a comm's messages to the shell that last sent on it. While a cell streams
-        # that is the busy main shell, and Stop would arrive after the end. Without this mark it is at once.
-        with suppress(AttributeError):
-            del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way

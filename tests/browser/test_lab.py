@@ -110,3 +110,50 @@ def test_the_live_view_gives_way_to_static_output_that_reads_the_same_when_reope
     assert "only takes up room" in before
     assert page.problems == []
     page.page.close()
+
+
+ASKED = """
+from claude_nb import Chat, Sandbox, connect, connect_async, tool
+ran = []
+@tool(confirm=True)
+def delete(path: str) -> str:
+    "Delete a file."
+    ran.append(path)
+    return "deleted"
+call = {"type": "tool_use", "id": "toolu_1", "name": "delete", "input": {"path": "<b>/tmp/a</b>"}}
+def sandbox():
+    return Sandbox(replies=[[call], "done"])
+"""
+
+
+@pytest.mark.parametrize("notebook7", [False, True], ids=["lab", "notebook7"])
+def test_a_tool_that_asks_first_is_allowed_and_refused_in_the_cell_by_keyboard(server, browser, notebook7):
+    name = written(
+        server,
+        f"asks{int(notebook7)}.ipynb",
+        ASKED,
+        "message = Chat(connect(sandbox=sandbox(), quiet=True), tools=[delete]).send('go'); print('first', ran)",
+        "chat = Chat(connect_async(sandbox=sandbox(), quiet=True), tools=[delete])\n"
+        "await chat.asend('go'); print('second', ran)",
+    )
+    page = LabPage(browser, server, name, notebook7=notebook7)
+    page.command("notebook:run-all-cells")
+    refuse = page.page.get_by_role("button", name="Refuse")
+    for keys, said in (
+        (["Shift+Tab", "Enter"], "first ['<b>/tmp/a</b>']"),
+        (["Enter"], "second ['<b>/tmp/a</b>']"),
+    ):
+        refuse.wait_for(timeout=60_000)
+        page.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        refuse.focus()
+        for key in keys:
+            page.page.keyboard.press(key)
+        page.page.wait_for_function(
+            "said => document.body.innerText.includes(said)", arg=said, timeout=20_000
+        )
+    whole = page.page.content()
+    assert "deleted" in whole
+    assert "The user did not allow this call." in whole
+    assert refuse.count() == 0
+    assert notebook7 or page.problems == []
+    page.page.close()
