@@ -15,6 +15,7 @@ from claude_nb import Ledger, connect
 from claude_nb.cli import main
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, price_usage
+from claude_nb.ledger.schema import SCHEMA
 
 MODEL = "claude-opus-5-5"
 USAGE = {
@@ -381,13 +382,13 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_rows(ledger, tmp_pa
     before = ledger.frame()
     ledger._store.close()
     with closing(sqlite3.connect(tmp_path / "spend.db")) as database, database:
-        for name in ("source", "project", "user"):
+        for name in ("source", "project", "user", "unpriced_tools"):
             database.execute(f'ALTER TABLE claude_nb_attempts DROP COLUMN "{name}"')
         database.execute("UPDATE claude_nb_ledger SET value = '1'")
     after = ledger.frame()
-    shared = [name for name in before.columns if name not in ("source", "project", "user")]
+    shared = [name for name in before.columns if name not in ("source", "project", "user", "unpriced_tools")]
     assert before[shared].equals(after[shared])
     connect(mode="sandbox", quiet=True, ledger=ledger).messages.create(**ASK)
     assert list(ledger.frame()["user"].isna()) == [True, False]
     with closing(sqlite3.connect(tmp_path / "spend.db")) as database:
-        assert database.execute("SELECT value FROM claude_nb_ledger").fetchone() == ("2",)
+        assert database.execute("SELECT value FROM claude_nb_ledger").fetchone() == (str(SCHEMA),)

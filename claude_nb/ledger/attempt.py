@@ -17,6 +17,7 @@ from .money import to_pico
 from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
+from .tools import hourly_tools
 from .wire import Seen
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def opening_row(request: Any, op: str, lineage: "Lineage", *, simulated: bool) -
         "worst": json.dumps(worst) if worst else None,
     }
     if op == "messages":
+        row["unpriced_tools"] = hourly_tools(body)
         row["prompt"] = lineage.shorten(row["id"], label.conversation, digest_prompt(body))
     return row | cost_columns(row)
 
@@ -95,6 +97,8 @@ def settle(
     """The row as it stays: what was seen, how it ended, what it cost. What was never sent costs nothing."""
     row |= reply_columns(seen)
     row["outcome"] = outcome
+    if seen.ended and not seen.container:
+        row["unpriced_tools"] = None
     row["usage_final"] = seen.ended or unsent or row["op"] in _FREE or outcome in _UNBILLED
     row["unbilled_refusal"] = is_unbilled_refusal(
         row["stop_reason"], row["refusal_category"], produced=seen.produced

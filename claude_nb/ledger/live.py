@@ -18,6 +18,7 @@ from claude_nb.errors import LedgerError
 
 from .money import digits, format_usd
 from .questions import add_to, is_chosen, sums
+from .sessions import SESSION
 from .total import TOKEN_CLASSES, Total
 from .upkeep import explain_abandoned
 
@@ -49,29 +50,39 @@ class Live:
     def __init__(self, ledger: "Asking") -> None:
         self._store = ledger._store  # noqa: SLF001 - the same room
         self._adding, self._drawing = threading.Lock(), threading.Lock()
+        self._stale = False
         self._handles: list[Any] = []
         self._shown: dict[str, str] = {}
-        only = ledger._only  # noqa: SLF001 - the same room
+        self._only = ledger._only  # noqa: SLF001 - the same room
         explain_abandoned(self._store)
+        self._count()
+
+    def _count(self) -> None:
         with self._store.transaction() as connection:  # nothing settles between the sums and the first note
-            self._sums = {
-                simulated: connection.execute(sums(only, simulated=simulated)).one()._asdict()
+            found = {
+                simulated: connection.execute(sums(self._only, simulated=simulated)).one()._asdict()
                 for simulated in (False, True)
             }
+            with self._adding:
+                self._sums, self._stale = found, False
             self._store.listeners.add(self)
-        self._only = only
 
     def settled(self, row: Mapping[str, Any]) -> None:
         """Count a row that was just written. Called by the store, which holds its lock: nothing here may ask it."""
         if is_chosen(row, self._only):
             with self._adding:
-                add_to(self._sums[bool(row["simulated"])], row)
+                if row["op"] == SESSION:  # its row replaces one that is counted
+                    self._stale = True
+                else:
+                    add_to(self._sums[bool(row["simulated"])], row)
             if self._handles:
                 _draw_soon(self)
 
     def total(self) -> Total:
         """What the meter shows: the real calls, or the sandbox's where there are no others."""
         source = self._only.get("source")
+        if self._stale:
+            self._count()
         with self._adding:
             real, simulated = (
                 Total.of(one, simulated=kind, source=source) for kind, one in self._sums.items()
@@ -150,6 +161,8 @@ def _facts(total: Total) -> list[tuple[str, str]]:
         facts.append(("from the cache", f"{total.tokens[_READ] / prompt:.0%}"))
     if total.unpriced:
         facts.append(("unpriced", f"{total.unpriced:,}"))
+    if total.partly_priced:
+        facts.append(("without container time", f"{total.partly_priced:,}"))
     return facts
 
 
@@ -162,7 +175,11 @@ def _plain(total: Total, budgets: list[_Left]) -> str:
             f"{facts['calls']} calls" if total.calls > 1 else "1 call",
             f"{facts['tokens in']} tokens in, {facts['tokens out']} out",
         ]
-        parts += [f"{facts[name]} {name}" for name in ("from the cache", "unpriced") if name in facts]
+        parts += [
+            f"{facts[name]} {name}"
+            for name in ("from the cache", "unpriced", "without container time")
+            if name in facts
+        ]
     else:
         parts.append("no calls yet")
     return " · ".join([*parts, *(f"left: {left}" for left in budgets)])

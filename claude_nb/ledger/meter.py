@@ -18,6 +18,7 @@ from claude_nb.models import SANDBOX_HEADER
 from .attempt import is_regional, opening_row, operation, provider_of
 from .budget import admit
 from .record import Record
+from .sessions import SESSION, session_of
 from .tee import tee
 from .wire import LineParser, Parser, inflated, parser_for
 
@@ -83,7 +84,7 @@ class Meter(Middleware):
     def _begin(self, request: "APIRequest") -> Record | None:
         """The row before the request. Inside another meter of the same ledger it takes over that meter's row."""
         try:
-            found = operation(request.method, request.url)
+            found = operation(request.method, request.url) or session_of(request.method, request.url)
             if found is None:
                 return None
             op, batch_id = found
@@ -97,7 +98,7 @@ class Meter(Middleware):
             record = Record(self.store, row, batch_id)
             if self.store.budgets and op == "messages":
                 self._admit(record)
-            else:
+            elif op != SESSION:  # a request about a session costs nothing itself
                 self.store.put(dict(record.row), wait=True)
         except LedgerError:
             if self.store.budgets:  # a budget that cannot be checked, or that says no, must stop the call

@@ -12,13 +12,14 @@ from claude_nb.errors import LedgerError
 from .attempt import IMPORTED
 from .money import from_pico
 from .schema import attempts
+from .sessions import SESSION
 from .upkeep import explain_abandoned
 
 if TYPE_CHECKING:
     from .store import Store
 
 _C = attempts.c
-_BILLED_OPS = ("messages", "batch_item")
+_BILLED_OPS = ("messages", "batch_item", SESSION)
 _BILLABLE = and_(_C.op.in_(_BILLED_OPS), _C.outcome != "budget_refused")
 _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
@@ -79,6 +80,7 @@ def _measures(key: str = "") -> list[ColumnElement[Any]]:
         func.sum(case((_PENDING, _C.cost_high_pico))).label("high"),
         _count(_PENDING).label("unfinished"),
         _count(_UNPRICED).label("unpriced"),
+        _count(_C.unpriced_tools.is_not(None)).label("partly_priced"),
         _count(and_(_PENDING, _C.cost_high_pico.is_(None))).label("unbounded"),
     ]
 
@@ -124,6 +126,7 @@ def add_to(sums: dict[str, Any], row: Mapping[str, Any]) -> None:
     more = {name: row.get(name) for name in _TOKENS}
     more |= {"calls": row.get("attempt") == 0, "attempts": 1, "usd": row.get("cost_pico")}
     more |= {"unfinished": pending, "unpriced": row.get("cost_low_pico") is None}
+    more["partly_priced"] = row.get("unpriced_tools") is not None
     if pending:
         more |= {"low": row.get("cost_low_pico"), "high": row.get("cost_high_pico")}
         more |= {"unbounded": row.get("cost_high_pico") is None}
@@ -166,6 +169,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
             "cost_high": None if row["unbounded"] else _float(_sum(row["usd"], row["high"])),
             "unfinished": row["unfinished"],
             "unpriced": row["unpriced"],
+            "partly_priced": row["partly_priced"],
         }
         for row in found
     ]
@@ -179,9 +183,10 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         "cost_high",
         "unfinished",
         "unpriced",
+        "partly_priced",
     ]
     table = pd.DataFrame(rows, columns=columns)
-    counts = ["calls", "attempts", "unfinished", "unpriced", *_TOKENS]
+    counts = ["calls", "attempts", "unfinished", "unpriced", "partly_priced", *_TOKENS]
     table = table.astype(
         dict.fromkeys(counts, "Int64") | dict.fromkeys(["cost_usd", "cost_low", "cost_high"], "float64")
     )
@@ -222,6 +227,7 @@ _FRAME = (
     *_TOKENS,
     "thinking_tokens",
     "web_search_requests",
+    "unpriced_tools",
     "status",
     "attempt",
     "call_id",

@@ -11,6 +11,7 @@ import httpx2
 from .attempt import batch_row, elapsed_ms, settle
 from .budget import BudgetExceeded, stop_text
 from .prices import price_usage
+from .sessions import SESSION, session_row
 from .wire import Parser, Seen
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class Record:
         self.settled = True
         _live.discard(self)
         self.row["total_ms"] = elapsed_ms(self.started)
+        if self.row["op"] == SESSION:
+            row = session_row(self.row, self.seen.session, self.batch_id)
+            if row is not None:
+                self.store.put(row)
+            return
         self.store.put(settle(self.row, self.seen, outcome, error, unsent=unsent))
 
     def drop(self) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
 
 metadata = MetaData()
@@ -76,6 +76,7 @@ attempts = Table(
     Column("thinking_tokens", BigInteger),
     Column("web_search_requests", BigInteger),
     Column("web_fetch_requests", BigInteger),
+    Column("unpriced_tools", String),  # what ran that is billed by the hour, which no reply tells
     Column("speed", String),
     Column("inference_geo", String),
     Column("service_tier", String),
@@ -103,7 +104,7 @@ attempts = Table(
 )
 
 
-_SINCE_2 = ("source", "project", "user")
+_ADDED = ("source", "project", "user", "unpriced_tools")  # since schema 1, all text
 
 
 def create_tables(connection: Connection, insert: Any) -> int:
@@ -124,7 +125,7 @@ def create_tables(connection: Connection, insert: Any) -> int:
         return found
     connection.execute(CreateTable(attempts, if_not_exists=True))
     if found < SCHEMA:
-        for name in _SINCE_2:
+        for name in _ADDED:
             _add_column(connection, name)
         connection.execute(update(meta).where(meta.c.key == "schema").values(value=str(SCHEMA)))
     for index in sorted(attempts.indexes, key=lambda index: str(index.name)):

@@ -84,7 +84,7 @@ class Store:
     # ---- writing: never raises
 
     def put(self, row: dict[str, Any], *, wait: bool = False) -> None:
-        """Insert the row, or settle the open row with its id. A settled row is never changed by this.
+        """Insert the row, or settle the open row with its id. A settled row is never changed by this, a session's is.
 
         Args:
             row: The columns.
@@ -146,8 +146,8 @@ class Store:
 
         insert = insert_of(self.url)(attempts)
         names = attempts.c.keys()
-        unsettled = or_(attempts.c.outcome == OPEN, attempts.c.error == ABANDONED)
-        settled = {name: insert.excluded[name] for name in names if name != "id"}
+        unsettled = or_(attempts.c.outcome == OPEN, attempts.c.error == ABANDONED, attempts.c.op == "session")
+        settled = {name: insert.excluded[name] for name in names if name not in ("id", "ts")}
         statement = insert.on_conflict_do_update(index_elements=["id"], set_=settled, where=unsettled)
         return statement, dict.fromkeys(names)
 

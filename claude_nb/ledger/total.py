@@ -29,6 +29,7 @@ class Total:
         attempts: HTTP attempts made.
         unfinished: Attempts that may be billed but whose final usage never arrived.
         unpriced: Attempts with tokens but no known price.
+        partly_priced: Attempts whose container time is not in the amount: no reply tells it.
         tokens: Tokens by class, as reported.
         simulated: Whether these are the sandbox's calls, which nobody bills.
         beside: Where there are no real calls, how many simulated ones stand beside them.
@@ -46,6 +47,7 @@ class Total:
     simulated: bool = False
     beside: int = 0
     source: str | None = None
+    partly_priced: int = 0
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class Total:
             tokens={name: int(sums[name] or 0) for name in TOKEN_CLASSES},
             simulated=simulated,
             source=source,
+            partly_priced=sums["partly_priced"] or 0,
             beside=beside,
         )
 
@@ -74,6 +77,8 @@ class Total:
             notes.append(f"+${digits(self.low)}…{most} unfinished")
         if self.unpriced:
             notes.append(f"{_calls(self.unpriced)} unpriced")
+        if self.partly_priced:
+            notes.append(f"{_calls(self.partly_priced)} with container time not priced")
         if self.beside:
             notes.append(f"no real calls; {self.beside:,} simulated: total(simulated=True)")
         if self.simulated:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from .attempt import IMPORTED, SESSION, cost_columns
 from .schema import attempts
+from .sessions import SESSION as SESSION_OP
 from .store import ABANDONED
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def _is_gone(row: Any) -> bool:
 
 
 def reprice(store: "Store", chosen: Sequence[ColumnElement[bool]]) -> int:
-    """Write the cost of the chosen rows again. What was imported as an amount of money, without tokens, stays."""
+    """Write the cost of the chosen rows again. Amounts computed by others (the Console; the API, of a session) stay."""
     explain_abandoned(store)
     priceable = or_(_C.op != IMPORTED, _C.usage.is_not(None))
-    settled = select(attempts).where(_C.outcome != "open", priceable, *chosen)
+    settled = select(attempts).where(_C.outcome != "open", _C.op != SESSION_OP, priceable, *chosen)
     changed = 0
     with store.transaction() as connection:
         for row in (row._asdict() for row in connection.execute(settled).all()):

@@ -16,7 +16,18 @@ _PREAMBLE = 80
 class Seen:
     """What has been seen of one reply: its message fields, its usage, and how much was produced."""
 
-    __slots__ = ("chars", "ended", "error", "message", "note", "produced", "stop", "usage")
+    __slots__ = (
+        "chars",
+        "container",
+        "ended",
+        "error",
+        "message",
+        "note",
+        "produced",
+        "session",
+        "stop",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self.message: dict[str, Any] = {}
@@ -26,11 +37,18 @@ class Seen:
         self.chars = 0
         self.produced = False  # any output at all: decides whether a refusal is billed
         self.ended = False  # the final message_delta came, or the whole JSON body
+        self.container = False  # a tool ran in a container, which is billed by its hours
+        self.session: dict[str, Any] | None = (
+            None  # of managed agents: the session, or a snapshot of its usage
+        )
         self.note: str | None = None
 
     def take_message(self, message: Any) -> None:
         """A whole message: the body of a reply that was not streamed, or an item of a batch."""
         if not isinstance(message, Mapping):
+            return
+        if message.get("type") == "session":
+            self.session = dict(message)
             return
         if isinstance(message.get("error"), Mapping):
             self.error = dict(message["error"])
@@ -51,6 +69,7 @@ class Seen:
             self.note = "several message_start events in one body; counted as the SDK counts them"
             return
         self.message = {name: message.get(name) for name in ("id", "model", "diagnostics")}
+        self.container = bool(message.get("container"))
         usage = message.get("usage")
         self.usage = dict(usage) if isinstance(usage, Mapping) else {}
 
@@ -68,6 +87,8 @@ class Seen:
             self.take_start(event["message"])
         elif kind == "message_delta":
             self._take_usage(event)
+        elif kind == "session.usage":
+            self.session = {"usage": event.get("usage")}
         elif kind == "content_block_start":
             self.produced = self.produced or _is_output(event.get("content_block"))
         elif kind == "content_block_delta":
@@ -102,6 +123,7 @@ class Seen:
         delta = event.get("delta")
         if isinstance(delta, Mapping):
             self.stop = dict(delta)
+            self.container = self.container or bool(delta.get("container"))
         self.ended = self.ended or self.stop.get("stop_reason") is not None
 
 
