@@ -31,7 +31,7 @@ class Chat:
     Args:
         client: An SDK client, sync for ``send`` or async for ``asend``. Default: ``connect()``.
         model: The model to talk to.
-        system: The system prompt; it stays the same for the whole conversation.
+        system: The system prompt; it stays the same for the whole conversation. See :meth:`instruct`.
         tools: Functions with type hints and a docstring, sync or async, run by ``send`` when the model calls them;
             several calls of one reply at once. Also the SDK's own tools, and definitions as dicts: a reply that calls
             one of those waits for ``chat.history.results(...)``.
@@ -211,6 +211,25 @@ class Chat:
         from .app import open_window
 
         return open_window(self)
+
+    def instruct(self, text: Content) -> int:
+        """Change the instructions from here on, and give the place of that in ``chat.history.messages``.
+
+        The system prompt of a conversation never changes: that would rewrite the prompt cache and make the thinking
+        so far invalid. A later instruction is sent as a message of the role ``system`` in its place, and to models
+        that take none as words of the user. It counts from the next ``send`` on, and is never trimmed.
+
+        Args:
+            text: The instruction, or a list of text blocks.
+
+        Raises:
+            PromptError: It is empty, or not text.
+            HistoryError: The last reply is paused; go on with ``chat.send()`` first.
+
+        Example:
+            >>> chat.instruct("From now on answer in French.")
+        """
+        return self.history.instruct(text)
 
     def frame(self) -> "pd.DataFrame":
         """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""

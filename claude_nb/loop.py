@@ -117,7 +117,7 @@ class Loop:
     def _ask(self) -> Generator[Ask, Any, Any]:
         try:
             after, self._after = self._after, None
-            reading = yield Ask({**self.history.request(), **self.request}, after=after)
+            reading = yield Ask(self._whole_request(), after=after)
         except BaseException as error:
             self._take_back(error)
             raise
@@ -130,6 +130,12 @@ class Loop:
         if reading.error is not None:
             raise reading.error
         return reading.message
+
+    def _whole_request(self) -> dict[str, Any]:
+        """The conversation as the model asked takes it, and what the user set; betas of both."""
+        kept = self.history.request(model=self.request["model"])
+        betas = dict.fromkeys([*kept.get("betas", ()), *self.request.get("betas", ())])
+        return {**kept, **self.request, **({"betas": list(betas)} if betas else {})}
 
     def _take_back(self, error: BaseException | None) -> None:
         if self._undo:

@@ -110,7 +110,8 @@ class ClaudeMagics(Magics):
             chat = Chat(self._connected(), model=flags.model or self.model, system=system)
         elif flags.system:
             raise UsageError(
-                f"{flags.chat} has its system prompt already. Leave --system out, or begin a new chat."
+                f"{flags.chat} has its system prompt already. Leave --system out and write {flags.chat}.instruct(…), "
+                "or begin a new chat."
             )
         elif flags.model:
             chat.model = Chat(model=flags.model).model

@@ -633,3 +633,46 @@ def test_only_true_allows_a_tool_that_asks():
     client = connect(sandbox=Sandbox(replies=[[call], "done"]), quiet=True, ledger=False)
     Chat(client, tools=[remove], confirm=lambda name, given: "no", display=False).send("go")
     assert ran == []
+
+
+class TestInstructions:
+    @pytest.mark.parametrize(
+        ("model", "roles"),
+        [
+            ("claude-opus-5-5", ["user", "assistant", "user", "system"]),
+            ("claude-sonnet-5", ["user", "assistant", "user"]),
+        ],
+    )
+    def test_a_late_instruction_leaves_the_system_prompt_as_it_is(self, model, roles):
+        sandbox = Sandbox()
+        chat = Chat(connect(sandbox=sandbox, quiet=True), model=model, system="Be brief.", display=False)
+        chat.send("hi")
+        chat.instruct("Answer in French.")
+        assert chat.send("What is a token?").stop_reason == "end_turn"
+        body = sandbox.requests[-1]
+        assert body["system"] == "Be brief."
+        assert [message["role"] for message in body["messages"]] == roles
+        assert "Answer in French." in str(body["messages"][-1])
+
+    def test_a_fallback_gets_the_instruction_in_the_form_it_takes(self):
+        sandbox = Sandbox(faults=[faults.refusal(at=2)])
+        chat = Chat(connect(sandbox=sandbox, quiet=True), model="claude-opus-5-5", display=False)
+        chat.send("hi")
+        chat.instruct("Answer in French.")
+        chat.send("go on", fallback="claude-sonnet-5")
+        assert [body["messages"][-1]["role"] for body in sandbox.requests] == ["user", "system", "user"]
+
+    def test_a_failed_send_takes_back_the_prompt_and_keeps_the_instruction(self):
+        sandbox = Sandbox(faults=[faults.overloaded(at=2)])
+        chat = Chat(connect(sandbox=sandbox, quiet=True, max_retries=0), display=False)
+        chat.send("hi")
+        chat.instruct("Answer in French.")
+        with pytest.raises(anthropic.APIStatusError):
+            chat.send("again")
+        chat.send("again")
+        assert str(sandbox.requests[-1]["messages"]).count("Answer in French.") == 1
+        assert str(sandbox.requests[-1]["messages"]).count("again") == 1
+
+    def test_an_empty_instruction_is_refused(self):
+        with pytest.raises(PromptError):
+            sandbox_chat().instruct(" ")
