@@ -34,13 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"claude-nb {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    lab = commands.add_parser("lab", help="open JupyterLab on the tutorials")
+    lab = commands.add_parser("lab", help="open JupyterLab on your own copies of the tutorials")
     lab.add_argument(
         "folder",
         nargs="?",
         type=Path,
         metavar="DIR",
-        help="copy the tutorials there first (keeps your files)",
+        help=f"where your copies are or shall be (default: {_FOLDER}); your files there are kept",
     )
     lab.add_argument("--no-browser", action="store_true", help="serve only; the address is printed")
     lab.add_argument("--port", type=int, help="port to serve on (default: Jupyter's choice)")
@@ -111,14 +111,12 @@ def _tutorials(options: argparse.Namespace) -> int:
 
 
 def _own_folder() -> Path:
-    """Where the learner's notebooks are if nothing is said: here, in the folder `lab` makes, or in the clone."""
+    """Where the learner's notebooks are if nothing is said: here, or in the folder that `lab` makes."""
     from . import tutorials
 
     for folder in (Path(), Path(_FOLDER)):
         if (folder / tutorials.FIRST).is_file():
             return folder
-    if tutorials.in_clone():
-        return tutorials.shipped()
     raise ClaudeNbError("there are no tutorials here. Name their folder: claude-nb tutorials DIR --check")
 
 
@@ -154,13 +152,8 @@ def _lab(options: argparse.Namespace) -> int:
 
     if find_spec("jupyterlab") is None:
         raise ClaudeNbError('JupyterLab is not installed. Type: python -m pip install "claude_nb[lab]"')
-    folder = options.folder
-    if folder is None and not tutorials.in_clone():
-        folder = Path(_FOLDER)
-    if folder is None:
-        folder = tutorials.shipped()
-    else:
-        print(_copied(folder))
+    folder = options.folder or Path(_FOLDER)
+    print(_copied(folder))
     command = [sys.executable, "-m", "jupyterlab", str(folder / tutorials.FIRST)]
     command.append(f"--LabApp.default_url=/lab/tree/{tutorials.FIRST}")
     if options.no_browser:

@@ -165,6 +165,17 @@ class TestLab:
         assert main(["lab", str(tmp_path / "file")]) == 1
         assert "is a file" in capsys.readouterr().err
 
+    def test_without_a_folder_it_opens_copies_so_that_a_clone_stays_clean(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        opened = []
+        monkeypatch.setattr("claude_nb.cli._become", lambda command: opened.append(command) or 0)
+        monkeypatch.chdir(tmp_path)
+        assert main(["lab"]) == 0
+        assert str(Path("claude_nb_tutorials") / tutorials.FIRST) in opened[0]
+        assert (tmp_path / "claude_nb_tutorials" / "tapes").is_dir()
+        assert "files copied to claude_nb_tutorials" in capsys.readouterr().out
+
     def test_without_jupyterlab_it_says_what_to_install(self, monkeypatch, capsys):
         monkeypatch.setattr("claude_nb.cli.find_spec", lambda name: None)
         assert main(["lab"]) == 1

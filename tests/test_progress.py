@@ -114,6 +114,7 @@ def test_a_folder_gets_copies_and_nothing_is_overwritten(tmp_path, capsys):
     [
         (["--only", "03"], "--only goes with --check"),
         (["empty", "--check"], "there are no tutorials in empty"),
+        (["--check"], "there are no tutorials here"),
     ],
 )
 def test_a_wrong_call_says_what_to_type(words, said, capsys, tmp_path, monkeypatch):
