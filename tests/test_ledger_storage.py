@@ -298,6 +298,24 @@ def test_a_settled_row_in_the_side_folder_replaces_one_given_up_for_dead(tmp_pat
     assert list(reopened(path).frame()["outcome"]) == ["ok"]
 
 
+def test_a_row_the_database_never_takes_keeps_no_other_out(tmp_path):
+    path = tmp_path / "spend.db"
+    aside = path.with_name("spend.db.waiting")
+    aside.mkdir()
+    (aside / "a.settled.json").write_text(json.dumps({"id": "a", "outcome": "ok", "input_tokens": 10**30}))
+    (aside / "b.settled.json").write_text(json.dumps({"id": "b", "outcome": "ok"}))
+    (aside / "c.settled.json").write_text("[1, 2]")
+    (aside / "d.settled.json").write_text('{"id": "d"')
+    ledger = reopened(path)
+    with serving(Reply(message())) as server:
+        for _ in range(2):
+            call(server, ledger)
+    assert list(ledger.frame()["outcome"]) == ["ok"] * 2
+    assert not ledger.health().ok
+    store_module.store_at.cache_clear()
+    assert reopened(path).total().calls == 2
+
+
 # ---- several processes
 
 CALLS = """

@@ -12,12 +12,19 @@ def resolve(url: str | os.PathLike[str] | None) -> str:
     """The database URL of a path, a URL, ``":memory:"``, or (None) of the environment or the user's folder.
 
     Raises:
-        LedgerError: The URL names a database other than SQLite and PostgreSQL.
+        LedgerError: It is none of these, or names a database other than SQLite and PostgreSQL.
     """
+    if not isinstance(url, str | os.PathLike | None) or (url is not None and not str(url).strip("\0 ")):
+        raise LedgerError(
+            f"Ledger({url!r}): a ledger is named by a path, ':memory:' or a database URL. Type Ledger('spend.db'), or "
+            "Ledger() for your own."
+        )
     given = os.fspath(url) if url is not None else os.environ.get(ENVIRONMENT) or str(_default_path())
     kind, is_url, rest = given.partition("://")
     if given == ":memory:" or (is_url and kind.startswith("sqlite") and rest in ("", "/", "/:memory:")):
         return "sqlite://"
+    if "\0" in given:
+        raise LedgerError("A path with a null character names no file. Type Ledger('spend.db').")
     if not is_url:
         return f"sqlite:///{Path(given).expanduser().absolute()}"
     if kind.startswith("sqlite"):  # absolute, so that a later chdir does not change the file
@@ -47,3 +54,14 @@ def _default_path() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("claude_nb", appauthor=False) / "ledger.db"
+
+
+def path_of(given: object, what: str) -> Path:
+    """A file or folder that was named.
+
+    Raises:
+        LedgerError: It is not a path.
+    """
+    if not isinstance(given, str | os.PathLike) or not str(given).strip():
+        raise LedgerError(f"{what} is named by a path, not by {given!r}.")
+    return Path(given).expanduser()

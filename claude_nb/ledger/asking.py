@@ -42,7 +42,7 @@ class Asking:
     """The questions; ``Ledger`` adds where the rows come from."""
 
     _store: "Store"
-    _only: dict[str, str]
+    _only: dict[str, Any]
 
     def session(self) -> Self:
         """The same ledger, restricted to the calls of this kernel: what this notebook cost."""
@@ -50,11 +50,13 @@ class Asking:
 
         return self.where(session=SESSION)
 
-    def where(self, **only: str) -> Self:
+    def where(self, **only: "str | int | None") -> Self:
         """The same ledger, restricted to rows with these values, such as ``where(conversation="c1")``.
 
+        None selects the rows that have no value there.
+
         Raises:
-            LedgerError: There is no such column.
+            LedgerError: There is no such column, or it holds values of another type.
         """
         from .schema import attempts
 
@@ -62,6 +64,10 @@ class Asking:
             raise LedgerError(
                 f"The ledger has no column {unknown[0]!r}. Its columns: {', '.join(attempts.c.keys())}."
             )
+        for name, value in only.items():
+            wanted = attempts.c[name].type.python_type
+            if value is not None and type(value) is not wanted:
+                raise LedgerError(f"The column {name!r} holds {wanted.__name__}, not {value!r}.")
         view = copy(self)
         view._only = {**self._only, **only}  # noqa: SLF001 - a copy of this very class
         return view

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import labels
 from .money import to_pico
-from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
+from .prices import MOST_TOKENS, cost_interval, is_unbilled_refusal, price_usage, worst_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
 from .tools import hourly_tools
@@ -255,7 +255,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def _text(value: Any) -> str | None:

@@ -92,6 +92,10 @@ class Budget:
     ) -> None:
         from .ledger import Ledger
 
+        if not isinstance(ledger, Ledger | None):
+            raise LedgerError(
+                f"ledger= takes a Ledger, not {ledger!r}. Type: Budget(5, ledger=Ledger('spend.db'))."
+            )
         self.usd = _amount(usd)
         self.per, self.on, self.stop_streams = per, on, stop_streams
         self.ledger = ledger if ledger is not None else Ledger()

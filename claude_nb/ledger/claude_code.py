@@ -14,6 +14,7 @@ from typing import Any
 
 from claude_nb.errors import LedgerError
 
+from .address import path_of
 from .attempt import settle
 from .imports import Imported, opened
 from .prices import Tokens
@@ -94,7 +95,7 @@ def read_logs(folder: str | os.PathLike[str] | None = None) -> Log:
     Raises:
         LedgerError: There are no logs there.
     """
-    places = [Path(folder).expanduser()] if folder is not None else folders()
+    places = [path_of(folder, "Claude Code's logs")] if folder is not None else folders()
     files = [
         file
         for place in places

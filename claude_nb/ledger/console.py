@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
 
+from .address import path_of
 from .attempt import settle
 from .claude_code import stamp
 from .imports import Imported, opened
@@ -55,7 +56,7 @@ class Export:
     def __init__(self, store: "Store", path: str | os.PathLike[str]) -> None:
         self._rows: dict[str, dict[str, Any]] = {}
         self._repeats = self._malformed = self._skipped = 0
-        place = Path(path).expanduser()
+        place = path_of(path, "An export of the Console")
         files = sorted(place.glob("*.csv")) if place.is_dir() else [place]
         if not files or not files[0].exists():
             raise LedgerError(

@@ -7,13 +7,15 @@ one; they fall back to the cell the kernel is running and the tags of the main f
 import getpass
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
+
+from claude_nb.errors import LedgerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,6 @@ _open_tags: list[str] = []
 _hooked: set[int] = set()
 
 
-@contextmanager
 def label(
     *,
     conversation: str | None = None,
@@ -45,7 +46,7 @@ def label(
     tags: tuple[str, ...] = (),
     project: str | None = None,
     user: str | None = None,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Every call made inside the ``with`` carries these labels in the ledger; None keeps the outer one.
 
     Args:
@@ -56,19 +57,30 @@ def label(
         project: What it belongs to; otherwise ``CLAUDE_NB_PROJECT``, else the name of the Git repository around the
             notebook or the working folder.
         user: Who made it, where a class or team shares a ledger; otherwise JupyterHub's or the system's user name.
+
+    Raises:
+        LedgerError: A label is not text.
     """
+    given = {
+        "conversation": conversation,
+        "notebook": notebook,
+        "cell": cell,
+        "project": project,
+        "user": user,
+    }
+    if isinstance(tags, str):
+        raise LedgerError(f"tags= takes several: label(tags=({tags!r},)).")
+    for name, value in (*given.items(), *(("tag", tag) for tag in tags)):
+        if not isinstance(value, str | None) or (name == "tag" and not value):
+            raise LedgerError(f"A {name} is a short text, not {value!r}.")
+    return _labelled({name: value for name, value in given.items() if value}, tuple(tags))
+
+
+@contextmanager
+def _labelled(given: Mapping[str, Any], tags: tuple[str, ...]) -> Iterator[None]:
     outer = _current.get()
-    token = _current.set(
-        replace(
-            outer,
-            conversation=conversation or outer.conversation,
-            notebook=notebook or outer.notebook,
-            cell=cell or outer.cell,
-            tags=(*outer.tags, *(tag for tag in tags if tag not in outer.tags)),
-            project=project or outer.project,
-            user=user or outer.user,
-        )
-    )
+    added = (*outer.tags, *(tag for tag in tags if tag not in outer.tags))
+    token = _current.set(replace(outer, **given, tags=added))
     _open_tags.extend(tags)
     try:
         yield

@@ -1,8 +1,8 @@
 """The ledger as its user sees it: meter a client, ask what it cost."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from claude_nb.errors import LedgerError
@@ -100,11 +100,13 @@ class Ledger(Asking):
         others = [entry for entry in client.middleware if getattr(entry, "store", None) is not self._store]
         return client.with_options(middleware=[*others, ours])  # type: ignore[attr-defined, no-any-return]  # every family has it
 
-    @contextmanager
-    def tag(self, *tags: str) -> Iterator[None]:
-        """Every call made inside the ``with`` carries these tags; see ``by("tag")``."""
-        with labels.label(tags=tags):
-            yield
+    def tag(self, *tags: str) -> AbstractContextManager[None]:
+        """Every call made inside the ``with`` carries these tags; see ``by("tag")``.
+
+        Raises:
+            LedgerError: A tag is not text.
+        """
+        return labels.label(tags=tags)
 
     # ---- other sources
 
@@ -164,7 +166,7 @@ class Ledger(Asking):
                 environment's ``ANTHROPIC_ADMIN_API_KEY``.
             since: The first day, as for ``since()``; whole UTC days are compared.
             until: The first moment that is out; now if not given.
-            workspace_ids: Only usage in these workspaces (``wrkspc_…``).
+            workspace_ids: Only usage in these workspaces, or this one (``wrkspc_…``).
             api_key_ids: Only usage with these keys (``apikey_…``).
 
         Raises:
@@ -178,8 +180,8 @@ class Ledger(Asking):
 
         if isinstance(admin, str):
             admin = Secret(admin)  # verbose tracebacks print every variable
-        asked = {"workspace_ids": list(workspace_ids), "api_key_ids": list(api_key_ids)}
-        filters = {name: ids for name, ids in asked.items() if ids}
+        asked = {"workspace_ids": workspace_ids, "api_key_ids": api_key_ids}
+        filters = {name: [ids] if isinstance(ids, str) else list(ids) for name, ids in asked.items() if ids}
         return reconcile(self._store, self._only, admin, since=since, until=until, filters=filters)
 
     def reprice(self) -> int:

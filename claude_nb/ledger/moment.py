@@ -20,7 +20,10 @@ def moment(when: object, now: datetime | None = None) -> str:
     """
     now = now or datetime.now(UTC)
     if isinstance(when, str) and (back := re.fullmatch(r"(\d+)([mhdw])", when.strip())):
-        return _text(now - timedelta(**{_UNITS[back[2]]: int(back[1])}))
+        try:
+            return _text(now - timedelta(**{_UNITS[back[2]]: int(back[1])}))
+        except OverflowError:
+            when = None
     if isinstance(when, str):
         try:
             when = datetime.fromisoformat(when.strip())

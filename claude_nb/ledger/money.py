@@ -6,6 +6,9 @@ PICO = Decimal("1e-12")
 """Costs are stored as integers of this many USD: the cheapest token has a price of 5,500 of them."""
 
 
+_MOST = 2**63 * PICO
+
+
 def format_usd(amount: Decimal | float | None) -> str:
     """The amount for a reader: cents from ten cents up, three significant digits below, ``"unknown"`` for None.
 
@@ -27,8 +30,10 @@ def digits(amount: Decimal) -> str:
 
 
 def to_pico(amount: Decimal | None) -> int | None:
-    """The amount as the integer the ledger stores."""
-    return None if amount is None else int((amount / PICO).to_integral_value(ROUND_HALF_EVEN))
+    """The amount as the integer the ledger stores; None where it is more than a database holds (9 million USD)."""
+    if amount is None or abs(amount) >= _MOST:
+        return None
+    return int((amount / PICO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def from_pico(stored: int | Decimal | None) -> Decimal | None:

@@ -9,6 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from claude_nb.errors import LedgerError
+
 from .rates import Rates, normalise, overlay, rates_of, utc_day
 
 _MILLION = Decimal(1_000_000)
@@ -19,6 +21,8 @@ _BYTES_PER_TOKEN = 2
 """For an estimate on the high side: Claude's text has 2.5 characters a token, older models' more."""
 _IMAGE_BYTES = 10_000
 """An image is at most about 5,000 tokens, whatever the length of its base64."""
+MOST_TOKENS = 10**12
+"""Beyond this a number is no count of tokens, and no database would hold its price."""
 _TTLS = ("", "5m", "1h")
 
 Usage = Mapping[str, Any]
@@ -74,7 +78,8 @@ def price_usage(
 
     Args:
         model: The model id of the response; Bedrock and Vertex ids work too.
-        usage: The ``usage`` of one response, with the API's field names. Missing token fields count as 0.
+        usage: The ``usage`` of one response, as the SDK's object or with the API's field names. Missing token fields
+            count as 0.
         at: When the request was made; now if not given. A time without a zone is UTC.
         refused: The reply is a refusal that is not billed: its tokens are informational.
         regional: Sent to a regional Bedrock or Vertex endpoint (+10 %).
@@ -83,16 +88,31 @@ def price_usage(
         >>> price_usage("claude-haiku-5-5", {"input_tokens": 1_000, "output_tokens": 100})
         Decimal('0.00015')
 
+    Raises:
+        LedgerError: The model is not text, the usage no mapping or SDK object, or the time no datetime.
+
     Rules: platform.claude.com, about-claude/pricing and refusals-and-fallback, 2026-11.
     """
+    usage = _checked(model, usage, at)
     day = utc_day(at)
     entries = billed_requests(model, usage, refused=refused)
     parts = [_token_cost(name, Tokens.of(entry), usage, day, regional=regional) for name, entry in entries]
-    searches = (usage.get("server_tool_use") or {}).get("web_search_requests") or 0
+    tools = usage.get("server_tool_use")
+    searches = (tools.get("web_search_requests") if isinstance(tools, Mapping) else None) or 0
     if any(part is None for part in parts) or not _is_count(searches):
         return None
     total = sum((part for part in parts if part is not None), Decimal(0))
     return _plain(total + searches * Decimal(overlay()["web_search_usd"]))
+
+
+def _checked(model: object, usage: Any, at: object) -> Usage:
+    usage = usage.to_dict() if hasattr(usage, "to_dict") else usage
+    if isinstance(model, str) and isinstance(usage, Mapping) and isinstance(at, datetime | None):
+        return usage
+    raise LedgerError(
+        "A price needs a model's id, a usage and, if you like, a datetime. Type: price_usage(message.model, "
+        f"message.usage). Given were {model!r}, {type(usage).__name__} and {type(at).__name__}."
+    )
 
 
 def cost_interval(
@@ -123,7 +143,10 @@ def cost_interval(
         known = price_usage(model, {"input_tokens": 0, "output_tokens": 0}, at) is not None
         low = Decimal(0) if known else None
         return low, price_usage(model, worst, at, regional=regional) if worst else None
-    seen = max(usage.get("output_tokens") or 0, streamed_chars // _FEWEST_TOKENS_PER_CHAR)
+    counted = usage.get("output_tokens")
+    seen: int = max(
+        counted if counted and _is_count(counted) else 0, streamed_chars // _FEWEST_TOKENS_PER_CHAR
+    )
     low = price_usage(model, {**usage, "output_tokens": seen}, at, regional=regional)
     if max_tokens is None:
         return low, None
@@ -212,7 +235,8 @@ def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tu
     With a ``fallback_message``, a ``message`` hop that declined before any output is not billed; of a refused
     reply only what ran beside it (compaction, advisor) is.
     """
-    entries = [entry for entry in iterations if isinstance(entry, Mapping)]
+    found = iterations if isinstance(iterations, list | tuple) else []
+    entries = [entry for entry in found if isinstance(entry, Mapping)]
     fell_back = any(entry.get("type") == "fallback_message" for entry in entries)
     billed = []
     for entry in entries:
@@ -220,7 +244,8 @@ def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tu
         declined = fell_back and kind == "message" and not entry.get("output_tokens")
         unbilled = refused and kind in ("message", "fallback_message")
         if not declined and not unbilled:
-            billed.append((entry.get("model") or model, entry))
+            named = entry.get("model")
+            billed.append((named if isinstance(named, str) else model, entry))
     return billed
 
 
@@ -234,6 +259,8 @@ def _token_cost(
     speed, tier = served.get("speed") or "standard", served.get("service_tier") or "standard"
     factor = _geo_factor(name, served.get("inference_geo"))
     if factor is None or tier not in ("standard", "batch") or (tier == "batch" and speed == "fast"):
+        return None
+    if speed not in ("standard", "fast"):
         return None
     if (regional or regional_id) and not _is_before(name, overlay()["regional"]["without"]):
         factor *= Decimal(overlay()["regional"]["factor"])
@@ -261,7 +288,7 @@ def _geo_factor(name: str, geo: Any) -> Decimal | None:
 
 
 def _is_count(*values: Any) -> bool:
-    return all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values)
+    return all(type(value) is int and 0 <= value <= MOST_TOKENS for value in values)
 
 
 def _plain(amount: Decimal) -> Decimal | None:

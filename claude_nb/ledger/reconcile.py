@@ -89,6 +89,10 @@ def _client(admin: "anthropic.Anthropic | Secret | None") -> "anthropic.Anthropi
 
     if isinstance(admin, anthropic.Anthropic):
         return admin
+    if not isinstance(admin, Secret | None):
+        raise LedgerError(
+            f"The invoice is read by an anthropic.Anthropic, not by a {type(admin).__name__}. {_NO_KEY}"
+        )
     key = admin or Secret(os.environ.get(ADMIN_KEY, ""))
     if not isinstance(key, Secret) or not key.reveal().strip():
         raise LedgerError(_NO_KEY)

@@ -166,10 +166,20 @@ class Store:
                 )
 
     def _take_in(self) -> None:
+        from sqlalchemy.exc import InterfaceError, OperationalError
+
         for file in self.aside.files():
             row = self.aside.read(file)
-            if row is not None:
+            if row is None:
+                continue
+            try:
                 self._upsert(row)
+            except (OperationalError, InterfaceError):  # the database itself
+                raise
+            except Exception as error:  # noqa: BLE001 - a row it will never take must not keep all others out
+                self.note(error)
+                file.replace(file.with_suffix(".refused"))
+            else:
                 file.unlink(missing_ok=True)
 
     # ---- reading: raises LedgerError
