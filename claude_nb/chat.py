@@ -33,8 +33,10 @@ class Chat:
         model: The model to talk to.
         system: The system prompt; it stays the same for the whole conversation. See :meth:`instruct`.
         tools: Functions with type hints and a docstring, sync or async, run by ``send`` when the model calls them;
-            several calls of one reply at once. Also the SDK's own tools, and definitions as dicts: a reply that calls
-            one of those waits for ``chat.history.results(...)``.
+            several calls of one reply at once. They return text, a number, data (sent as JSON), a frame (as CSV with
+            at most 50 rows, and a line that says so), a figure, a picture or its bytes, or content blocks; what they
+            raise is told to the model. Also the SDK's own tools, those of MCP servers (:mod:`claude_nb.mcp`), and
+            definitions as dicts: a reply that calls one of those waits for ``chat.history.results(...)``.
         history: A conversation to continue; it brings its own system prompt and tools. Functions for these tools may
             be given as ``tools`` again.
         trim: What to leave out of a long conversation: a policy of :mod:`claude_nb.trim`, or several.

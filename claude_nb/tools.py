@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, TypeVar, overload
 
+import anyio
+
 from .asking import ask, ask_async, in_thread
 from .attach import content, text
 from .errors import PromptError
@@ -156,7 +158,8 @@ class Toolbox:
 
     async def _result_async(self, call: Any) -> dict[str, Any]:
         if not self._is_async(call):
-            return await asyncio.to_thread(self._result, call)
+            # anyio's threads, in which the SDK's sync tools of an MCP session find their loop
+            return await anyio.to_thread.run_sync(self._result, call, abandon_on_cancel=True)
         try:
             return _answer(call, await self._runnable[call.name].call(call.input))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told, the talk goes on
