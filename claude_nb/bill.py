@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from .ledger import is_unbilled_refusal, price_usage
+from .ledger import is_unbilled_refusal, made_output, price_usage
 
 
 def cost_of(message: Any) -> Decimal | None:
@@ -15,7 +15,7 @@ def cost_of(message: Any) -> Decimal | None:
     if message is None or message.stop_reason is None or message.usage is None:
         return None
     category = getattr(message.stop_details, "category", None) if message.stop_reason == "refusal" else None
-    if is_unbilled_refusal(message.stop_reason, category, produced=bool(message.content)):
+    if is_unbilled_refusal(message.stop_reason, category, produced=made_output(message.content)):
         return Decimal(0)
     return price_reported(getattr(message, "model", None), message.usage.to_dict())
 

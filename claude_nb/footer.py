@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from .bill import price_reported
-from .ledger import format_usd, is_unbilled_refusal
+from .ledger import format_usd, is_unbilled_refusal, made_output
 from .outcome import Tone, outcome_of
 from .turn import Chip
 
@@ -93,7 +93,7 @@ def _thinking(usage: Mapping[str, Any]) -> int | None:
 
 def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bool) -> Chip:
     category = getattr(message.stop_details, "category", None) if message.stop_reason == "refusal" else None
-    if is_unbilled_refusal(message.stop_reason, category, produced=bool(message.content)):
+    if is_unbilled_refusal(message.stop_reason, category, produced=made_output(message.content)):
         return _chip(
             "price", "not billed", "A refusal before any output is not billed in this category.", "muted"
         )

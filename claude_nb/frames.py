@@ -1,9 +1,11 @@
 """A conversation as a table: a row a reply, in the API's own columns."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .bill import price_reported
 from .history import History
+from .ledger import is_unbilled_refusal, made_output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,5 +37,13 @@ def _row(turn: int, entry: Any) -> dict[str, Any]:
         "ephemeral_1h_input_tokens": split.get("ephemeral_1h_input_tokens"),
         "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
         "output_tokens": None if entry.interrupted else usage.get("output_tokens"),
-        "cost_usd": None if entry.interrupted else price_reported(entry.model, usage),
+        "cost_usd": _cost(entry),
     }
+
+
+def _cost(entry: Any) -> Decimal | None:
+    if entry.interrupted:
+        return None
+    if is_unbilled_refusal(entry.stop_reason, entry.refusal, produced=made_output(entry.content)):
+        return Decimal(0)
+    return price_reported(entry.model, entry.usage)

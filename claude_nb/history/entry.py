@@ -32,6 +32,7 @@ class Entry:
         cut: Number of the cut under which a reply was asked for; None for the whole conversation.
         summary_of: Of a summary, or of a compaction by the API: the number of the last entry that it stands for.
         edits: What the API itself left out of the prompt (``context_management.applied_edits``).
+        refusal: Of a refused reply its category, which decides whether it is billed (``stop_details.category``).
     """
 
     role: Role
@@ -47,6 +48,7 @@ class Entry:
     cut: int | None = None
     summary_of: int | None = None
     edits: list[Json] | None = field(default=None, repr=False)
+    refusal: str | None = field(default=None, repr=False)
 
     @property
     def interrupted(self) -> bool:

@@ -98,6 +98,7 @@ def reply(history: "History", message: Any, *, simulated: bool = False) -> int:
         raise HistoryError("two tool calls of the reply have the same id, so no result could name its call.")
     told = {name: copied(data.get(name)) for name in ("stop_reason", "model", "usage")}
     told["edits"] = copied((data.get("context_management") or {}).get("applied_edits")) or None
+    told["refusal"] = (data.get("stop_details") or {}).get("category")
     told["simulated"] = simulated
     if told["stop_reason"] == "compaction" and history._compacting is not None:
         return summary.take(history, blocks, told)

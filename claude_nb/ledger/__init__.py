@@ -13,8 +13,9 @@ from .budget import Budget, BudgetExceeded, set_limit
 from .labels import label
 from .ledger import Ledger
 from .money import format_usd
-from .prices import cost_interval, is_unbilled_refusal, price_usage, worst_usage
+from .prices import cost_interval, price_usage, worst_usage
 from .rates import price_version
+from .refusals import is_unbilled_refusal, made_output
 from .total import TOKEN_CLASSES, Health, Total
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "format_usd",
     "is_unbilled_refusal",
     "label",
+    "made_output",
     "price_usage",
     "price_version",
     "set_limit",

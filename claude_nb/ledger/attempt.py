@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import labels
 from .money import to_pico
-from .prices import MOST_TOKENS, cost_interval, is_unbilled_refusal, price_usage, worst_usage
+from .prices import MOST_TOKENS, cost_interval, price_usage, worst_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
+from .refusals import is_unbilled_refusal
 from .tools import hourly_tools
 from .wire import Seen
 

@@ -213,15 +213,6 @@ def _ttl(cache_control: Mapping[str, Any]) -> str:
     return "1h" if cache_control.get("ttl") == "1h" else "5m"
 
 
-def is_unbilled_refusal(stop_reason: str | None, category: str | None, *, produced: bool) -> bool:
-    """Whether a refusal came before any output, in a category that is then not billed."""
-    return (
-        stop_reason == "refusal"
-        and not produced
-        and category not in overlay()["refusal_billed_before_output"]
-    )
-
-
 def billed_requests(model: str, usage: Usage, *, refused: bool = False) -> list[tuple[str, Usage]]:
     """The requests that a usage was billed as, each with its model: itself, or the billed of its ``iterations``."""
     if usage.get("iterations"):

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .refusals import made_output
+
 _DELTA = b'"content_block_delta"'
 _TEXTS = (b'"text":"', b'"thinking":"', b'"partial_json":"')
 _PREAMBLE = 80
@@ -59,7 +61,7 @@ class Seen:
         self.take_start(message)
         content = message.get("content")
         blocks = content if isinstance(content, list) else []
-        self.produced = any(_is_output(block) for block in blocks)
+        self.produced = made_output(blocks)
         self.stop = {"stop_reason": message.get("stop_reason"), "stop_details": message.get("stop_details")}
         self.ended = True
 
@@ -90,7 +92,7 @@ class Seen:
         elif kind == "session.usage":
             self.session = {"usage": event.get("usage")}
         elif kind == "content_block_start":
-            self.produced = self.produced or _is_output(event.get("content_block"))
+            self.produced = self.produced or made_output([event.get("content_block")])
         elif kind == "content_block_delta":
             self._take_delta(json.dumps(event, separators=(",", ":")).encode())
         elif kind == "error":
@@ -282,12 +284,3 @@ def _decoder(encoding: str) -> Any:
     from httpx2._decoders import SUPPORTED_DECODERS
 
     return SUPPORTED_DECODERS[encoding]().decode
-
-
-def _is_output(block: Any) -> bool:
-    """Whether a content block holds anything: a refused reply can open with an empty text block."""
-    if not isinstance(block, Mapping):
-        return False
-    if block.get("type") in ("text", "thinking"):
-        return bool(block.get("text") or block.get("thinking") or block.get("signature"))
-    return block.get("type") != "fallback"
