@@ -1,7 +1,6 @@
 """What a conversation sends: a request that the API accepts, under the trim policies."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from claude_nb import trim as trimming
@@ -89,9 +88,7 @@ def _cut(history: "History", policies: Sequence[Policy]) -> Cut:
         cut = trimming.apply(policies, talk, before) if talk else WHOLE
     elif talk and unfinished.in_loop(tree):
         cut = trimming.apply_in_loop(policies, talk, before)
-    cut = replace(cut, thinking_from=view.thinking_from(path, cut, tree.cuts))
-    while lost := view.lost_loop(path, cut):
-        cut = cut.without([lost])
+    cut = view.settled(path, cut, tree.cuts)
     if talk:
         change = view.first_difference(cut, before)
         model = sizes.model_of(path).id

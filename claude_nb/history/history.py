@@ -22,11 +22,13 @@ from claude_nb import trim as trimming
 from claude_nb.errors import HistoryError, PromptError
 from claude_nb.trim import WHOLE, Cut, Report, Trim
 
-from . import asking, back, cells, content, costs, keeping, saying, sizes, summary, unfinished, view
+from . import asking, back, cells, content, costs, keeping, panel, saying, sizes, summary, unfinished
 from . import branches as comparing
+from . import table as tables
 from .content import Content, Json, Role, copied
 from .entry import Entry
 from .tree import Tree
+from .view import Sent, build
 
 if TYPE_CHECKING:
     from .repair import Repair
@@ -77,7 +79,7 @@ class History:
         self._asked: tuple[int | None, int | None] | None = None  # head and cut of the last request
         self._compacting: int | None = None  # last message of what compaction() asked to summarise
         self._ran: tuple[str | None, str | None] = (None, None)
-        self._built: tuple[tuple[int | None, Cut, bool], list[view.Sent]] | None = None
+        self._built: tuple[tuple[int | None, Cut, bool], list[Sent]] | None = None
         self._sizes = sizes.Sizes(self._system, self._tools)
         self.params: dict[str, Any] = {}
         """What :meth:`from_params` was given beside the conversation, such as ``model``; for :meth:`to_params`."""
@@ -94,6 +96,7 @@ class History:
     fork, branches, switch, pin = back.fork, back.branches, back.switch, back.pin
     diff, find = comparing.diff, comparing.find
     compact, compaction = summary.compact, summary.compaction
+    table, view = tables.table, panel.view
     tokens, what_if = costs.tokens, costs.what_if
     save, autosave, to_dict, to_params = keeping.save, keeping.autosave, keeping.to_dict, keeping.to_params
     to_markdown, to_script = keeping.to_markdown, keeping.to_script
@@ -250,9 +253,7 @@ class History:
         return f"History({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        from .table import table_of
-
-        return table_of(self)
+        return tables.table(self, "html")
 
     # For the rooms of this package ------------------------------------------------------------------------------
 
@@ -261,11 +262,11 @@ class History:
         parts = {"system": copied(self._system), "tools": copied(self._tools)}
         return {name: part for name, part in parts.items() if part}
 
-    def _view(self, cut: Cut, *, system_messages: bool) -> list[view.Sent]:
+    def _view(self, cut: Cut, *, system_messages: bool) -> list[Sent]:
         """The messages under a cut; made once for as long as nothing is added."""
         key = (self._tree.head, cut, system_messages)
         if self._built is None or self._built[0] != key:
-            self._built = (key, view.build(self._tree.path(), cut, system_messages=system_messages))
+            self._built = (key, build(self._tree.path(), cut, system_messages=system_messages))
         return self._built[1]
 
     def _like(self) -> "History":

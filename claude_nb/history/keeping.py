@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from claude_nb import trim as trimming
 from claude_nb.errors import HistoryError
 
-from . import sizes, view
+from . import sizes, unfinished, view
 from .content import as_json, copied
 from .tree import Tree
 
@@ -105,7 +105,8 @@ def others(params: Mapping[str, Any]) -> dict[str, Any]:
 def to_params(history: "History", **changes: Any) -> dict[str, Any]:
     """Give the conversation as arguments of ``client.messages.create`` or of the SDK's ``thread``.
 
-    The counterpart of :meth:`from_params`: everything is sent, no policy applied, and the last message may be a reply.
+    The counterpart of :meth:`from_params`: everything is there, and the last message may be a reply. Only what a
+    policy left out of a tool loop that still runs stays out, because the model's thinking depends on it.
 
     Args:
         history: The conversation.
@@ -116,8 +117,9 @@ def to_params(history: "History", **changes: Any) -> dict[str, Any]:
     """
     path = history._tree.path()
     model = changes.get("model", history.params.get("model"))
-    cut = trimming.WHOLE
-    cut = trimming.Cut(thinking_from=view.thinking_from(path, cut, history._tree.cuts))
+    tree = history._tree
+    open_turn = history.waiting() or (unfinished.can_ask(tree) and unfinished.goes_on(tree))
+    cut = view.settled(path, tree.cut_before() if open_turn else trimming.WHOLE, tree.cuts)
     sent = view.build(path, cut, system_messages=sizes.takes_instructions(path, model))
     messages = view.as_messages(sent, view.fixed_marks(history._system, history._tools))
     params: dict[str, Any] = copied(history.params)

@@ -58,37 +58,61 @@ class Sizes:
         """The current branch as trim policies see it: estimates, put right by the last prompt that was measured."""
         path = tree.path()
         model = model_of(path)
-        guesses, fixed = self.guesses(tree, model), self.fixed(model)
-        scale = _scale(path, guesses, fixed)
-        items = [
-            Item(
-                round(size * scale),
-                round(small * scale),
-                entry.is_prompt,
-                entry.is_results,
-                number in tree.pins,
-                always=entry.is_always_sent,
-            )
-            for entry, (size, small), number in zip(path, guesses, tree.numbers, strict=True)
-        ]
+        fixed = self.fixed(model)
+        items = self.items(tree, tree.numbers, model)
         last = next((entry for entry in reversed(path) if entry.is_reply), None)
         usage = (last.usage or {}) if last else {}
         cached = bool(usage.get("cache_read_input_tokens") or usage.get("cache_creation_input_tokens"))
-        hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens")
         idle = time.time() - last.at if last and last.at else 0.0
         return Talk(
             items,
-            round(fixed * scale),
-            cold=idle > (_HOUR if hour else _FIVE_MINUTES),
+            fixed,
+            scale_of(path, items, fixed),
+            cold=idle > lifetime(last),
             cached=cached or not usage,
         )
 
+    def items(self, tree: Tree, numbers: Sequence[int], model: Model) -> list[Item]:
+        """Messages as trim policies see them: estimates."""
+        return [self._item(tree, number, model) for number in numbers]
+
+    def _item(self, tree: Tree, number: int, model: Model) -> Item:
+        entry = tree.entries[number]
+        size, small = self._guess(number, entry, model)
+        pinned, always = number in tree.pins, entry.is_always_sent
+        return Item(size, small, entry.is_prompt, entry.is_results, pinned, always)
+
     def frame(self, tree: Tree, measured_now: int | None) -> "pd.DataFrame":
         """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``text``; see ``History.tokens``."""
+        import pandas as pd
+
+        head, rows, residual = self.measured(tree, measured_now)
+        table = [head, *rows]
+        if residual:
+            text = "measured, but of no one message: the prompt before it changed"
+            table.append(
+                {"at": None, "role": "residual", "tokens": residual, "estimated": False, "text": text}
+            )
+        return pd.DataFrame(table).astype({"at": "Int64", "tokens": "Int64"})
+
+    def measured(self, tree: Tree, measured_now: int | None = None) -> tuple[Json, list[Json], int]:
+        """What system and tools are, what each message is, and what was measured of none; see :meth:`frame`."""
+        from .branches import words
+
         path = tree.path()
         model = model_of(path)
-        guesses = [size for size, _ in self.guesses(tree, model)]
-        return _frame(path, guesses, fixed=self.fixed(model), measured_now=measured_now)
+        rows = [
+            {"at": place, "role": entry.role, "tokens": size, "estimated": True, "text": words(entry, 50)}
+            for place, (entry, (size, _)) in enumerate(zip(path, self.guesses(tree, model), strict=True))
+        ]
+        head = {
+            "at": None,
+            "role": "system and tools",
+            "tokens": self.fixed(model),
+            "estimated": True,
+            "text": "",
+        }
+        return head, rows, _measure(path, rows, head, measured_now)
 
 
 def model_of(path: Sequence[Entry]) -> Model:
@@ -105,12 +129,18 @@ def takes_instructions(path: Sequence[Entry], model: str | None) -> bool:
     return found is not None and found.system_messages
 
 
-def _scale(path: Sequence[Entry], guesses: Sequence[tuple[int, int]], fixed: int) -> float:
+def lifetime(last: Entry | None) -> float:
+    """Seconds for which the prompt cache holds what a reply's request put into it."""
+    hour = ((last.usage or {}).get("cache_creation") or {}).get("ephemeral_1h_input_tokens") if last else None
+    return _HOUR if hour else _FIVE_MINUTES
+
+
+def scale_of(path: Sequence[Entry], items: Sequence[Item], fixed: int) -> float:
     """How much larger the last measured prompt of the whole conversation was than its estimate."""
     for place in range(len(path) - 1, -1, -1):
         measured = path[place].prompt_tokens
         if measured and path[place].cut is None:
-            guess = fixed + sum(size for size, _ in guesses[:place])
+            guess = fixed + sum(item.tokens for item in items[:place])
             return max(_LEAST, min(_MOST, measured / guess)) if guess else 1.0
     return 1.0
 
@@ -128,30 +158,6 @@ def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
             smaller = tokens.count_block({**block, "content": CLEARED}, model)
         whole, cleared = whole + size, cleared + smaller
     return (whole, cleared) if entry.sendable else (0, 0)
-
-
-def _frame(
-    path: Sequence[Entry],
-    estimates: Sequence[int],
-    *,
-    fixed: int,
-    measured_now: int | None,
-) -> "pd.DataFrame":
-    import pandas as pd
-
-    from .branches import words
-
-    rows = [
-        {"at": place, "role": entry.role, "tokens": size, "estimated": True, "text": words(entry, 50)}
-        for place, (entry, size) in enumerate(zip(path, estimates, strict=True))
-    ]
-    head = {"at": None, "role": "system and tools", "tokens": fixed, "estimated": True, "text": ""}
-    residual = _measure(path, rows, head, measured_now)
-    table = [head, *rows]
-    if residual:
-        text = "measured, but of no one message: the prompt before it changed"
-        table.append({"at": None, "role": "residual", "tokens": residual, "estimated": False, "text": text})
-    return pd.DataFrame(table).astype({"at": "Int64", "tokens": "Int64"})
 
 
 def _measure(path: Sequence[Entry], rows: list[Json], head: Json, measured_now: int | None) -> int:

@@ -81,8 +81,12 @@ def compaction(
     if not upto:
         raise HistoryError("there is no finished turn to summarise yet.")
     _whole_turns(tree, upto)
-    path, before = tree.path()[:upto], tree.cut_before()
-    sent = view.build(path, before, system_messages=sizes.takes_instructions(path, model))
+    path = tree.path()[:upto]
+    sent = view.build(
+        path,
+        view.settled(path, tree.cut_before(), tree.cuts),
+        system_messages=sizes.takes_instructions(path, model),
+    )
     messages = view.as_messages(sent, view.fixed_marks(history._system, history._tools))
     history._compacting = tree.numbers[upto - 1]
     wanted = {"type": "summarize"} | ({"instructions": instructions} if instructions else {})

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from claude_nb.models import find
@@ -130,6 +130,14 @@ def _instructed(messages: list[Sent], path: Sequence[Entry], *, system_messages:
     return found
 
 
+def settled(path: Sequence[Entry], cut: Cut, cuts: Sequence[Cut]) -> Cut:
+    """A cut with what it makes impossible to send: thinking that no longer fits, and a tool loop that lost its own."""
+    cut = replace(cut, thinking_from=thinking_from(path, cut, cuts))
+    while lost := lost_loop(path, cut):
+        cut = cut.without([lost])
+    return cut
+
+
 def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
     """A tool loop at the end whose thinking can no longer be sent: the API refuses to go on with it.
 
@@ -149,7 +157,7 @@ def lost_loop(path: Sequence[Entry], cut: Cut) -> Turn | None:
                 break
             end = place + 1 if end is None and entry.is_results else end
         else:
-            first = place
+            first, end = place, end or place + 1
             lost |= place < cut.thinking_from and thinks(entry)
             calls |= any(block["type"] == "tool_use" for block in entry.sendable)
         place -= 1

@@ -5,7 +5,9 @@ breakpoints; a read looks back at most 20 blocks from each; lifetimes count from
 renewed by use; prompts under the model's minimum are silently not cached.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from claude_nb.models import Model
@@ -29,7 +31,7 @@ class PromptCache:
     """Entries of one sandbox, kept apart by key and model."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[Hashable, _Entry] = {}
 
     def charge(self, body: Json, model: Model, *, owner: str, now: float) -> Json:
         """The input side of the usage of a request; what it writes can be read from now on.
@@ -43,9 +45,27 @@ class PromptCache:
         parts = prompt.parts(body, model)
         marks = breakpoints(body, parts)
         chain = digests(body, model, parts, owner) if marks else []
-        upto = [0]
-        for part in parts:
-            upto.append(upto[-1] + part.tokens)
+        upto = list(accumulate((part.tokens for part in parts), initial=0))
+        return self.settle(marks, chain, upto, model, now=now)
+
+    def settle(
+        self,
+        marks: Sequence[tuple[int, str]],
+        chain: Sequence[Hashable],
+        upto: Sequence[int],
+        model: Model,
+        *,
+        now: float,
+    ) -> Json:
+        """The input side of the usage of a prompt whose parts are known by their sizes alone.
+
+        Args:
+            marks: Where it asks to cache: ``(index of the part, ttl)``, in order.
+            chain: A key of the prompt up to and including each part.
+            upto: Tokens before each part, and at last of all of them.
+            model: Whose cache it is.
+            now: Seconds since the epoch.
+        """
         read = self._read(marks, chain, now)
         hour = five = read
         for index, ttl in marks:
@@ -69,7 +89,7 @@ class PromptCache:
             "cache_creation": written,
         }
 
-    def _read(self, marks: list[tuple[int, str]], chain: list[str], now: float) -> int:
+    def _read(self, marks: Sequence[tuple[int, str]], chain: Sequence[Hashable], now: float) -> int:
         """How many parts the longest live entry covers; using it renews it."""
         for index, _ in reversed(marks):
             for at in range(index, max(index - _LOOKBACK, -1), -1):

@@ -137,12 +137,14 @@ class Talk:
     Attributes:
         items: Its messages, in order.
         fixed: Tokens of system prompt and tools.
+        scale: How much larger prompts were measured than the estimates of ``items`` and ``fixed``.
         cold: Whether what the prompt cache held of it has expired.
         cached: Whether its requests used the prompt cache.
     """
 
     items: Sequence[Item]
     fixed: int = 0
+    scale: float = 1.0
     cold: bool = False
     cached: bool = True
 
@@ -163,18 +165,18 @@ class Talk:
 
     def size(self, cut: Cut = WHOLE) -> int:
         """Tokens of the whole prompt under a cut."""
-        return self.fixed + self.between(0, len(self.items), cut)
+        return round(self.fixed * self.scale) + self.between(0, len(self.items), cut)
 
     def between(self, first: int, end: int, cut: Cut = WHOLE) -> int:
         """Tokens of the messages from place ``first`` up to ``end`` under a cut."""
         left_out, cleared, told = cut.places(), cut.cleared_places(), cut.told_places()
         items = self.items
-        size = sum(
+        size = self.scale * sum(
             items[place].cleared_tokens if place in cleared else items[place].tokens
             for place in range(first, end)
             if (place not in left_out and place not in told) or items[place].always
         )
-        return size + sum(
+        return round(size) + sum(
             one.tokens for one in cut.told if first <= one.first < end and one.first not in left_out
         )
 

@@ -159,7 +159,9 @@ class DropToolResults:
         found = [
             place for place in spare if place < old and place not in cleared and not talk.items[place].pinned
         ]
-        saved = sum(talk.items[place].tokens - talk.items[place].cleared_tokens for place in found)
+        saved = talk.scale * sum(
+            talk.items[place].tokens - talk.items[place].cleared_tokens for place in found
+        )
         if saved <= 0 or saved < (self.at_least * _EARLY if talk.cold else self.at_least):
             return before
         return replace(before, cleared=tuple(sorted(cleared | set(found))))
