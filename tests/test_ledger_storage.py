@@ -316,6 +316,15 @@ def test_a_row_the_database_never_takes_keeps_no_other_out(tmp_path):
     assert reopened(path).total().calls == 2
 
 
+def test_text_that_no_database_takes_is_stored_without_it(tmp_path):
+    ledger = reopened(tmp_path / "spend.db")
+    with serving(Reply(message(message_id="m\0\ud800", model="caf\u00e9"))) as server:
+        call(server, ledger)
+    assert ledger.health().ok
+    assert list(ledger.frame()["message_id"]) == ["m\ufffd?"]
+    assert list(ledger.frame()["model"]) == ["caf\u00e9"]
+
+
 # ---- several processes
 
 CALLS = """

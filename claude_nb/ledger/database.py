@@ -73,6 +73,13 @@ def insert_of(url: str) -> Any:
     return postgresql.insert
 
 
+def storable(value: Any) -> Any:
+    """The value, a text without what no database takes: null characters and halves of surrogate pairs."""
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def _create_file(path: Path | None) -> None:
     """SQLite gives its side files the mode of the main one, so that is made first."""
     if path is not None and not path.exists():

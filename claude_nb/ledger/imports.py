@@ -74,7 +74,7 @@ def bring_in(store: "Store", found: Imported, rows: Iterable[Mapping[str, Any]])
     """
     from sqlalchemy import select
 
-    from .database import insert_of
+    from .database import insert_of, storable
     from .schema import attempts
 
     columns = attempts.c
@@ -91,7 +91,8 @@ def bring_in(store: "Store", found: Imported, rows: Iterable[Mapping[str, Any]])
         }
         fresh = [row for row in rows if _is_news(there.get(row["id"]), row)]
         if fresh:
-            connection.execute(upsert, [empty | dict(row) for row in fresh])
+            whole = [empty | {name: storable(value) for name, value in row.items()} for row in fresh]
+            connection.execute(upsert, whole)
     changed = sum(row["id"] in there for row in fresh)
     return replace(found, new=len(fresh) - changed, changed=changed)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 
 from .aside import OPEN, Aside
-from .database import BUSY_SECONDS, connect, dispose, insert_of
+from .database import BUSY_SECONDS, connect, dispose, insert_of, storable
 from .lineage import Lineage
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Store:
         if self._statement is None:
             self._statement = self._settling_insert()
         statement, empty = self._statement
-        connection.execute(statement, empty | row)
+        connection.execute(statement, {name: storable(value) for name, value in (empty | row).items()})
 
     def _settling_insert(self) -> tuple[Any, dict[str, None]]:
         """Insert a row, or replace the open one with its id; and a row of nothing, to fill the columns."""
