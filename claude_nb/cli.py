@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--tape", type=Path, metavar="F", help="recorded exchanges to replay")
     serve.set_defaults(run=_serve)
 
+    scan = commands.add_parser("scan", help="look for keys in notebooks and files before you share them")
+    scan.add_argument(
+        "paths", nargs="*", type=Path, default=[Path()], metavar="PATH", help="files or folders"
+    )
+    scan.set_defaults(run=_scan)
+
     doctor = commands.add_parser("doctor", help="say what was found and what is wrong")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -216,6 +222,21 @@ def _serve(options: argparse.Namespace) -> int:
         ready=lambda url: print(f"sandbox at {url} with any key; Ctrl-C ends it.", flush=True),
     )
     return 0
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from .credentials import KEYS_PAGE
+    from .scan import scan
+
+    leaked, read = scan(options.paths)
+    for one in leaked:
+        print(f"{one.path}: {one.place}: {one.masked}")
+    files = f"{read:,} file{'' if read == 1 else 's'} read"
+    if not leaked:
+        print(f"{files}, no key found")
+        return 0
+    print(f"{files}. A key that was shared is known to others. Revoke it at {KEYS_PAGE} and make a new one.")
+    return 1
 
 
 def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes the options

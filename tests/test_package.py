@@ -85,7 +85,7 @@ def test_rooms_import_only_from_floors_below():
         ["servers", "frames", "loop", "shape", "doing"],
         ["batch", "extract", "app", "chat"],
         ["comparison", "lab"],
-        ["lessons", "tutorials", "progress", "doctor", "spend", "magics"],
+        ["lessons", "tutorials", "progress", "scan", "doctor", "spend", "magics"],
         ["cli"],
     ]
     height = {room: level for level, rooms in enumerate(floors) for room in rooms}
