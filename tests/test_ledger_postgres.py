@@ -74,7 +74,8 @@ def test_an_older_ledger_is_brought_up_to_date_by_several_at_once(url):
 def test_a_class_sees_who_spent_what_and_a_budget_holds_for_all(url):
     """16 threads over a budget that has room for ten calls."""
     ledger = Ledger(url)
-    with serving(Reply(message(USAGE), hang=0.02)) as server, Budget("0.003", per="total", ledger=ledger):
+    spent = {"input_tokens": 10, "output_tokens": 500}  # all of max_tokens
+    with serving(Reply(message(spent), hang=0.02)) as server, Budget("0.003", per="total", ledger=ledger):
 
         def ask(number):
             with label(user=f"student-{number % 4}"):
