@@ -293,6 +293,11 @@ class TestLooks:
     def test_the_caption_tells_the_period(self):
         assert plots.spend(calls(9)).get_xlabel().endswith("9 real calls; 2026-11-02 to 2026-11-04 UTC")
 
+    def test_a_legend_of_two_rows_leaves_the_title_free(self):
+        ax = plots.daily(pd.concat([calls(1, model=f"model-number-{number}") for number in range(9)]))
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().y1 <= ax._left_title.get_window_extent().y0
+
     def test_retries_of_one_call_count_once(self):
         table = calls(3)
         table["call_id"] = ["a", "a", "b"]
@@ -336,6 +341,14 @@ class TestContext:
         assert list(drawn["conversation"].fillna("-")) == ["a", "a", "b", "b", "-"]
         assert list(drawn["turn"]) == [1, 2, 1, 2, 1]
         assert list(drawn["place"]) == [1, 2, 4, 5, 7]
+
+    def test_many_turns_are_areas_with_the_same_heights_and_gaps(self):
+        table = pd.concat([calls(50, conversation=name) for name in "abc"])
+        ax = plots.context(table)
+        assert len(ax.patches) == 0
+        heights = ax.collections[-2].get_paths()[0].vertices[:, 1].max()  # the last class, above all others
+        assert heights == ax.frame["prompt_tokens"].max()
+        assert ax.frame["place"].iloc[-1] == 152
 
     def test_a_spike_is_marked_with_what_it_added(self):
         table = calls(10, conversation="a")

@@ -5,8 +5,6 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from .money import from_pico
-
 if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import ColumnElement
@@ -20,6 +18,7 @@ _TOKENS = (
     "cache_read_input_tokens",
     "output_tokens",
 )
+_PICO = 1e12
 _MONEY = ("cost_usd", "low", "high")
 _HOUR = len("2026-11-22T10")
 _STEPS = (100_000, 200_000)
@@ -44,17 +43,41 @@ def recent(ledger: "Ledger", most: int) -> "tuple[Ledger, int]":
     return (ledger.since(first), int(earlier)) if earlier else (ledger, 0)
 
 
-def hourly(ledger: "Ledger", keys: Sequence[str] = ()) -> "pd.DataFrame":
+def hourly(ledger: "Ledger") -> "pd.DataFrame":
     """Calls, tokens and costs summed by UTC hour, model and speed, real calls or else simulated ones, oldest first.
-
-    Args:
-        ledger: The ledger, or a part of it.
-        keys: Columns that are not summed over either.
 
     Returns:
         The columns of ``Ledger.frame()`` that can be summed, and ``calls``, ``unfinished``, ``unpriced``, ``low`` and
-        ``high``: the least and the most the calls cost in USD. ``ts`` is the first of a row's calls.
+        ``high``: the least and the most the calls cost in USD. ``ts`` is the beginning of the hour.
     """
+    from sqlalchemy import case, func
+
+    from .schema import attempts
+
+    column = attempts.c
+    prompt: ColumnElement[int] = reduce(add, (func.coalesce(column[name], 0) for name in _TOKENS[:4]))
+    size = case(*((prompt > step, step) for step in reversed(_STEPS)), else_=0)
+    hour = func.substr(column.ts, 1, _HOUR)
+    groups = {"hour": hour, "size": size, "model": column.model, "speed": column.speed}
+    return _sums(ledger, groups, {name: func.sum(column[name]) for name in _TOKENS}).drop(columns="size")
+
+
+def by_label(ledger: "Ledger", keys: Sequence[str]) -> "pd.DataFrame":
+    """Calls and costs summed by columns, in the columns of ``hourly``; ``ts`` and ``last`` are the hours they span."""
+    from sqlalchemy import func
+
+    from .schema import attempts
+
+    hour = func.substr(attempts.c.ts, 1, _HOUR)
+    return _sums(
+        ledger, {key: attempts.c[key] for key in keys}, {"hour": func.min(hour), "last": func.max(hour)}
+    )
+
+
+def _sums(
+    ledger: "Ledger", groups: "dict[str, ColumnElement[Any]]", measures: "dict[str, ColumnElement[Any]]"
+) -> "pd.DataFrame":
+    """One pass over the table: few groups and narrow columns, since SQLite sorts what it groups."""
     import pandas as pd
     from sqlalchemy import Integer, case, func, select
 
@@ -62,43 +85,36 @@ def hourly(ledger: "Ledger", keys: Sequence[str] = ()) -> "pd.DataFrame":
     from .schema import attempts
 
     column = attempts.c
-    counts = [func.coalesce(column[name], 0) for name in _TOKENS[:4]]
-    prompt: ColumnElement[int] = reduce(add, counts)
-    size = case(*((prompt > step, step) for step in reversed(_STEPS)), else_=0)
-    groups = [
-        func.substr(column.ts, 1, _HOUR).label("hour"),
-        size.label("size"),
-        *(column[name] for name in dict.fromkeys(("model", "speed", *keys))),
-    ]
 
     def count(condition: "ColumnElement[bool]") -> "ColumnElement[int]":
         return func.sum(case((condition, 1), else_=0), type_=Integer)
 
     unknown = column.cost_low_pico.is_(None)
-    measures: dict[str, ColumnElement[Any]] = {
-        "ts": func.min(column.ts),
-        "op": func.min(column.op),
+    asked = {
+        **groups,
+        **measures,
         "calls": count(func.coalesce(column.attempt, 0) == 0),
-        **{name: func.sum(column[name]) for name in _TOKENS},
         "cost_usd": func.sum(column.cost_pico),
         "low": func.sum(func.coalesce(column.cost_pico, column.cost_low_pico)),
         "high": func.sum(func.coalesce(column.cost_pico, column.cost_high_pico, column.cost_low_pico)),
         "unpriced": count(unknown),
         "unfinished": count(column.cost_pico.is_(None) & ~unknown),
     }
-    asked = select(*groups, *(value.label(name) for name, value in measures.items())).group_by(*groups)
+    columns = {name: value.label(name) for name, value in asked.items()}
+    statement = select(*columns.values()).group_by(*(columns[name] for name in groups))
     store, only = ledger._store, ledger._only  # noqa: SLF001 - as above
     for simulated in (False, True):
-        found = store.query(asked.where(*filters(only, simulated=simulated)))
+        found = store.query(statement.where(*filters(only, simulated=simulated)))
         if found:
             break
-    names = [*(group.name for group in groups), *measures]
-    table = pd.DataFrame([tuple(row) for row in found], columns=names).drop(columns=["hour", "size"])
+    table = pd.DataFrame([tuple(row) for row in found], columns=list(columns))
     for name in _MONEY:
-        table[name] = [None if value is None else float(from_pico(value) or 0) for value in table[name]]
+        table[name] = [None if value is None else float(value) / _PICO for value in table[name]]
     table["simulated"] = simulated
-    table["ts"] = pd.to_datetime(table["ts"], format="ISO8601", utc=True)
-    return table.sort_values("ts", ignore_index=True)
+    table = table.rename(columns={"hour": "ts"})
+    for name in {"ts", "last"} & {*table.columns}:
+        table[name] = pd.to_datetime(table[name], format="%Y-%m-%dT%H", utc=True)
+    return table.sort_values("ts", kind="stable", ignore_index=True)
 
 
 def repeated(ledger: "Ledger") -> set[str]:

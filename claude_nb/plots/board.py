@@ -36,14 +36,14 @@ def dashboard(source: Any, *, budget: Budget | None = None) -> "tuple[Axes, ...]
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    calls = sums_of(source, "notebook", "cell")
+    calls = sums_of(source)
     drawers: tuple[tuple[Callable[..., Axes], Any], ...] = (
         (daily if calls["ts"].notna().any() or calls.empty else models, calls),  # a chat's frame has no times
         (spend, calls) if budget is None else (against_budget, budget),
         (context, source),
         (shares, calls),
         (cache, calls),
-        (top, calls),
+        (top, source),
     )
     with mpl.rc_context(PAPER):
         _, grid = plt.subplots(3, 2, figsize=(11, 10.5), layout="constrained")

@@ -34,10 +34,12 @@ _TEXTS = [
 ]
 
 
-def calls_of(source: Any) -> "pd.DataFrame":
+def calls_of(source: Any, most: int | None = None) -> "pd.DataFrame":
     """A row a call that asked for a message: the real ones, or else the simulated ones.
 
-    Of a very long ledger these are the last; ``attrs["earlier"]`` counts the attempts left out.
+    Args:
+        source: A ``Ledger``, a frame of one, or anything with a ``frame()``.
+        most: Attempts of a ledger to read, the last ones; ``attrs["earlier"]`` then counts those left out.
 
     Raises:
         LedgerError: The source has no frame of calls.
@@ -45,7 +47,7 @@ def calls_of(source: Any) -> "pd.DataFrame":
     if isinstance(source, Ledger):
         from claude_nb.ledger.bulk import recent
 
-        source, earlier = recent(source, MOST)
+        source, earlier = recent(source, most or MOST)
         frame = _asked(source.frame())
         if earlier:
             frame.attrs["earlier"] = earlier
@@ -58,16 +60,16 @@ def sums_of(source: Any, *keys: str) -> "pd.DataFrame":
 
     Args:
         source: A ``Ledger``, a frame of one, or anything with a ``frame()``.
-        *keys: Columns whose values are not summed over, beside the hour, the model and its speed.
+        *keys: Columns to keep apart; if not given, the hour, the model and its speed.
 
     Raises:
         LedgerError: The source has no frame of calls.
     """
     if isinstance(source, Ledger):
-        from claude_nb.ledger.bulk import hourly, recent
+        from claude_nb.ledger.bulk import by_label, hourly, recent
 
         if recent(source, MOST)[1]:
-            return _asked(hourly(source, keys))
+            return _asked(by_label(source, keys) if keys else hourly(source))
     return calls_of(source)
 
 

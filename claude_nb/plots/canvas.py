@@ -88,7 +88,8 @@ def draw(
                 ax.grid(axis=grid, color=MUTED, alpha=0.2)  # type: ignore[arg-type]  # "x", "y" or "both"
             if columns:
                 legend(ax, columns)
-        ax.set_title(title, loc="left", pad=24 if columns and not table.empty else 6)
+        rows = -(-len(ax.get_legend_handles_labels()[0]) // columns) if columns else 0
+        ax.set_title(title, loc="left", pad=8 + 15 * rows)
         under = _wrapped([*text.split("; "), *([days] if days else [])], int((inches(ax) - 1.5) * _LETTERS))
         ax.set_xlabel(f"{x}\n{under}" if x else under)
         ax.set_ylabel(y)
@@ -145,7 +146,8 @@ def period(calls: "pd.DataFrame") -> str:
     at = calls["ts"].dropna()
     if at.empty:
         return ""
-    first, last = (f"{moment:%Y-%m-%d}" for moment in (at.min(), at.max()))
+    ends = calls.get("last", at)
+    first, last = (f"{moment:%Y-%m-%d}" for moment in (at.min(), ends.max()))
     return f"{first} UTC" if first == last else f"{first} to {last} UTC"
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_BARS = 120
 _MOST_MODELS = 6
+_OTHERS = "other models"
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _PERIODS = {"day": ("D", 1), "week": ("W-SUN", 7), "month": ("M", 31)}
 
@@ -38,17 +39,11 @@ def daily(source: Any, *, tz: str = "UTC", ax: "Axes | None" = None) -> "Axes":
         days = table.index.to_numpy()
         width = _PERIODS[unit][1] * 0.85
         bottom = 0.0 * table.iloc[:, 0]
-        for name, colour in zip(table.columns, (*PALETTE[:_MOST_MODELS], MUTED), strict=False):
+        for name, colour in zip(table.columns, PALETTE, strict=False):
             some = table[name] > 0
-            ax.bar(
-                days[some],
-                table[name][some],
-                width,
-                bottom=bottom[some],
-                align="edge",
-                color=colour,
-                label=name,
-            )
+            shade = MUTED if name == _OTHERS else colour
+            tops = table[name][some]
+            ax.bar(days[some], tops, width, bottom=bottom[some], align="edge", color=shade, label=name)
             bottom += table[name]
         span = max((days[-1] - days[0]).astype("timedelta64[D]").astype(int), 6)
         ax.set_xlim(days[0] - _days(0.2 * width), days[0] + _days(span + 1.2 * width))
@@ -80,13 +75,11 @@ def daily_frame(source: Any, *, tz: str = "UTC") -> "pd.DataFrame":
     sums = timed["low"].groupby(names).sum().sort_values(ascending=False)
     if len(sums) > _MOST_MODELS:
         kept = sums.index[: _MOST_MODELS - 1]
-        names = names.where(names.isin(kept), "other models")
+        names = names.where(names.isin(kept), _OTHERS)
     table = pd.DataFrame({unit: starts, "model": names, "usd": timed["low"]})
     table = table.pivot_table(index=unit, columns="model", values="usd", aggfunc="sum", fill_value=0.0)
-    order = table.sum().sort_values(ascending=False, kind="stable").index
-    return table[
-        [*(name for name in order if name != "other models"), *(["other models"] * ("other models" in order))]
-    ]
+    order = list(table.sum().sort_values(ascending=False, kind="stable").index)
+    return table[sorted(order, key=lambda name: name == _OTHERS)]
 
 
 def hours(source: Any, *, tz: str = "UTC", ax: "Axes | None" = None) -> "Axes":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_BARS = 80
 _MOST_NAMES = 6
+_MOST_TURNS = 2_000
 _SPIKE_SCORE, _SPIKE_TOKENS, _SPIKE_RATIO, _FEWEST_TURNS, _EVEN = 4.0, 1_500, 4, 4, 0.25
 """A spike is what ``ledger.leaks()`` calls one: far from the median on a log scale, and large."""
 _NEAR = 0.25
@@ -26,13 +27,13 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     stand side by side. Calls that belong to none are no turns: they are drawn as calls, without spikes.
 
     Args:
-        source: A ``Ledger``, a frame of one, or anything with a ``frame()`` (a ``Chat``).
+        source: A ``Ledger`` (its last 2,000 attempts), a frame of one, or anything with a ``frame()`` (a ``Chat``).
         ax: Where to draw; a new figure if not given.
 
     Raises:
         LedgerError: The source has no frame of calls.
     """
-    calls = _answered(calls_of(source))
+    calls = _answered(calls_of(source, _MOST_TURNS))
     table = context_frame(calls)
     groups = list(table.groupby("conversation", sort=False, dropna=False)) if len(table) else []
     turns = _are_turns(calls)
@@ -40,9 +41,8 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
     def paint(ax: "Axes") -> None:
         bars = [name for name in PROMPT_CLASSES if table[name].any()]
-        for number, (_, group) in enumerate(groups):
-            _stack(ax, group, bars, named=number == 0)
-            _mark(ax, group)
+        _stack(ax, table, bars)
+        _mark(ax, table)
         ax.set_xlim(0.4, max(float(table["place"].iloc[-1]), FEWEST) + 0.6)
         peak = float(table["prompt_tokens"].max())
         ax.set_ylim(0, peak * (1.15 if table["spike"].any() or many else 1.05) or 1)
@@ -66,7 +66,7 @@ def context_frame(source: Any) -> "pd.DataFrame":
 
     ``spike`` is what a turn added, in tokens, where that is far more than its conversation's turns add.
     """
-    calls = _answered(calls_of(source))
+    calls = _answered(calls_of(source, _MOST_TURNS))
     names = list(PROMPT_CLASSES)
     order = calls.index
     if len(calls["conversation"].unique()) > 1:
@@ -130,20 +130,27 @@ def _window(table: "pd.DataFrame") -> int | None:
     return min(sizes) if sizes and table["prompt_tokens"].max() >= _NEAR * min(sizes) else None
 
 
-def _stack(ax: "Axes", group: "pd.DataFrame", names: list[str], *, named: bool) -> None:
-    bottom = 0 * group["prompt_tokens"]
+def _stack(ax: "Axes", table: "pd.DataFrame", names: list[str]) -> None:
+    """Bars; of many turns areas, which take no longer to draw than a few."""
+    places = range(1, int(table["place"].iloc[-1]) + 1)
+    shown = (
+        table
+        if len(table) <= _MOST_BARS
+        else table.set_index("place")[[*names, "prompt_tokens"]].reindex(places, fill_value=0).reset_index()
+    )
+    bottom = 0 * shown["prompt_tokens"]
     for name in names:
-        label, colour = CLASSES[name] if named else ("", CLASSES[name][1])
-        if len(group) <= _MOST_BARS:
-            ax.bar(group["place"], group[name], 0.85, bottom=bottom, color=colour, label=label)
+        label, colour = CLASSES[name]
+        if shown is table:
+            ax.bar(shown["place"], shown[name], 0.85, bottom=bottom, color=colour, label=label)
         else:
-            top = bottom + group[name]
-            ax.fill_between(group["place"], bottom, top, step="mid", color=colour, label=label, linewidth=0)
-        bottom = bottom + group[name]
+            top = bottom + shown[name]
+            ax.fill_between(shown["place"], bottom, top, step="mid", color=colour, label=label, linewidth=0)
+        bottom = bottom + shown[name]
 
 
-def _mark(ax: "Axes", group: "pd.DataFrame") -> None:
-    for turn in records(group[group["spike"] > 0]):
+def _mark(ax: "Axes", table: "pd.DataFrame") -> None:
+    for turn in records(table[table["spike"] > 0].nlargest(_MOST_NAMES, "spike")):
         at = (turn["place"], turn["prompt_tokens"])
         ax.annotate(
             f"+{turn['spike']:,}\n▼",
@@ -163,8 +170,8 @@ def _names(ax: "Axes", groups: list[tuple[Any, "pd.DataFrame"]]) -> None:
         ax.set_xticks(middles, [shorten(_name(group), 14) for _, group in groups])
     else:
         ax.set_xticks([])
-    for _, group in groups[1:]:
-        ax.axvline(group["place"].iloc[0] - 1, color=MUTED, alpha=0.4, linewidth=0.6)
+    between = [float(group["place"].iloc[0]) - 1 for _, group in groups[1:]]
+    ax.vlines(between, 0, 1, transform=ax.get_xaxis_transform(), color=MUTED, alpha=0.4, linewidth=0.6)
 
 
 def _name(group: "pd.DataFrame") -> str:

@@ -37,7 +37,7 @@ def waste(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         LedgerError: The source has no frame of calls.
     """
     calls = calls_of(source)
-    table = waste_frame(source)
+    table = _kinds(source, calls)
 
     def paint(ax: "Axes") -> None:
         rows = range(len(table))
@@ -69,9 +69,12 @@ def waste(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 def waste_frame(source: Any) -> "pd.DataFrame":
     """What ``waste`` draws: a row a kind of waste, its ``calls``, and from ``low`` to ``high`` its USD."""
+    return _kinds(source, calls_of(source))
+
+
+def _kinds(source: Any, calls: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    calls = calls_of(source)
     if calls.empty:
         return calls[["low", "high"]]
     again = _is_repeated(source, calls)
