@@ -230,7 +230,7 @@ def _decide(mode: str, key: Secret | None, sandbox: "Sandbox | None") -> str:
         raise ClaudeNbError(f"mode is {mode!r}{source}; it is 'auto', 'live' or 'sandbox'.")
     asked = isinstance(key, Secret) and key.reveal() == SANDBOX_KEY
     if asked or sandbox is not None:
-        if mode == "live":
+        if asked_mode == "live":
             raise ClaudeNbError("mode='live' and a sandbox exclude each other. Leave one of them out.")
         return "sandbox"
     return mode

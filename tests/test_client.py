@@ -181,6 +181,12 @@ def test_live_exchanges_can_be_recorded_and_replayed(tmp_path, key, monkeypatch)
     assert replayed.id == "msg_1"
 
 
+def test_a_sandbox_of_ones_own_is_used_also_where_the_environment_says_live(monkeypatch):
+    monkeypatch.setenv("CLAUDE_NB_MODE", "live")
+    client = connect(sandbox=Sandbox(), quiet=True)
+    assert client.messages.create(**ASK).content[-1].text.startswith("This reply comes from the **sandbox**")
+
+
 def test_a_tape_replays_without_a_key_and_never_to_a_live_client(tmp_path, key):
     tape = tmp_path / "talk.jsonl"
     tape.write_text(

@@ -120,6 +120,13 @@ def test_malformed_json_raises_a_decode_error():
     assert isinstance(error, json.JSONDecodeError)
 
 
+def test_an_error_event_has_no_place_outside_a_stream_and_is_an_error_response_there():
+    with pytest.raises(anthropic.OverloadedError):
+        client_of(faults.error_event()).messages.create(**ASK)
+    with pytest.raises(anthropic.InternalServerError):
+        client_of(faults.error_event(kind="api_error")).messages.create(**ASK)
+
+
 def test_an_error_event_raises_a_bare_status_error_with_status_200():
     found, error = streamed(client_of(faults.error_event(after=8)))
     assert type(error) is anthropic.APIStatusError

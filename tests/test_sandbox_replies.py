@@ -412,6 +412,26 @@ def grow(inner):
     return objects | arrays | unions
 
 
+@pytest.mark.parametrize(
+    "nullable",
+    [lambda kind: {"anyOf": [kind, {"type": "null"}]}, lambda kind: kind | {"type": [kind["type"], "null"]}],
+)
+@pytest.mark.parametrize(
+    ("kind", "prompt", "said"),
+    [
+        ({"type": "integer"}, "it has 4 legs", 4),
+        ({"type": "integer"}, "it has legs", None),
+        ({"type": "string"}, "ask Ada", "Ada"),
+        ({"type": "string"}, "ask her", None),
+        ({"type": "string", "enum": ["red", "green"]}, "a green one", "green"),
+        ({"type": "string", "enum": ["red", "green"]}, "a blue one", None),
+        ({"type": "boolean"}, "is it?", None),
+    ],
+)
+def test_what_may_be_missing_is_null_unless_the_prompt_has_it(kind, prompt, said, nullable):
+    assert fill.value(nullable(kind), fill.Hints(prompt)) == said
+
+
 @settings(max_examples=200, deadline=None)
 @given(schema=st.recursive(LEAVES, grow, max_leaves=8), prompt=st.text(max_size=40))
 def test_a_filled_schema_is_valid(schema, prompt):

@@ -186,6 +186,17 @@ def test_a_tape_by_hand_matches_the_fields_it_names(path):
     assert Tape(path).about["made"] == "by hand"
 
 
+def test_null_in_a_tape_by_hand_matches_requests_without_the_field_only(path):
+    write(
+        path, {"tape": 1, "made": "by hand"}, {"prompt": "Hi", "request": {"system": None}, "reply": "taped"}
+    )
+    sandbox = Sandbox(tape=path)
+    client, ask = client_of(sandbox), ASK | {"messages": [{"role": "user", "content": "Hi"}]}
+    assert text(client.messages.create(**ask)) == "taped"
+    said = text(client.messages.create(**ask, system="Be brief."))
+    assert "differs in `system`: the tape has nothing, this request 'Be brief.'" in said
+
+
 def test_a_tape_by_hand_can_match_the_last_prompt_alone(path):
     """A whole conversation of two turns and a tool, without a signature in sight."""
     call = [{"type": "tool_use", "id": "toolu_tape", "name": "get_weather", "input": {"city": "Oslo"}}]

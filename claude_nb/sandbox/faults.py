@@ -14,7 +14,7 @@ seconds as the real API does.
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, Unpack
 
 import httpx2
@@ -49,6 +49,7 @@ class Fault:
         refuse: Makes the error response.
         answer: Replaces the reply.
         stream: Disturbs the body.
+        unstreamed: Makes the error response of a request without ``stream``, where an event has no place.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Fault:
     refuse: Callable[[], ApiError] | None = None
     answer: Callable[[Reply, Model], Reply] | None = None
     stream: Callable[[Chunks], Chunks] | None = None
+    unstreamed: Callable[[], ApiError] | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.when) - {"at", "rate", "seed"}):
@@ -152,7 +154,7 @@ def malformed(*, after: int = 5, **when: Unpack[When]) -> Fault:
 
 
 def error_event(*, after: int = 5, kind: str = "overloaded_error", **when: Unpack[When]) -> Fault:
-    """``event: error`` in the middle of the stream, although the status was 200.
+    """``event: error`` in the middle of the stream, although the status was 200; unstreamed, an error response.
 
     Args:
         after: Events before it.
@@ -161,7 +163,9 @@ def error_event(*, after: int = 5, kind: str = "overloaded_error", **when: Unpac
     """
     message = "Overloaded" if kind == "overloaded_error" else "Internal server error"
     data = f'{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}'
-    return _ending("error_event", when, after, lambda: [(0.0, f"event: error\ndata: {data}\n\n".encode())])
+    status = 529 if kind == "overloaded_error" else 500
+    event = _ending("error_event", when, after, lambda: [(0.0, f"event: error\ndata: {data}\n\n".encode())])
+    return replace(event, unstreamed=lambda: ApiError(status, message, headers=_retry(None)))
 
 
 def stall(*, after: int = 5, seconds: float = 30.0, **when: Unpack[When]) -> Fault:

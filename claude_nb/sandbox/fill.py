@@ -1,6 +1,7 @@
 """A value that fits a JSON schema, made from what the prompt holds where that is possible."""
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,8 +53,8 @@ class Hints:
 
     def __init__(self, prompt: str) -> None:
         self.prompt = prompt
-        self._numbers = iter([match.group().replace(",", "") for match in _NUMBER.finditer(prompt)])
-        self._names = iter(names(prompt))
+        self._numbers = deque(match.group().replace(",", "") for match in _NUMBER.finditer(prompt))
+        self._names = deque(names(prompt))
 
     def string(self, name: str) -> str:
         """Text for a property called ``name``; when the prompt has none, text that says where it comes from."""
@@ -64,7 +65,7 @@ class Hints:
             return found.group().strip()
         if words & _WHOLE_PROMPT and self.prompt:
             return self.prompt
-        return next(self._names, f"(sandbox) {name}".strip())
+        return self._names.popleft() if self._names else f"(sandbox) {name}".strip()
 
     def formatted(self, kind: str) -> str:
         """Text in a JSON-schema format."""
@@ -74,7 +75,16 @@ class Hints:
 
     def number(self) -> float:
         """The next number of the prompt, or 0."""
-        return float(next(self._numbers, 0))
+        return float(self._numbers.popleft()) if self._numbers else 0.0
+
+    def lacks(self, kind: str, options: Iterable[Any]) -> bool:
+        """Whether the prompt says nothing of this kind, so that a value that may be missing should be."""
+        if options:
+            return not any(
+                isinstance(one, str) and one and one.lower() in self.prompt.lower() for one in options
+            )
+        offered = {"integer": self._numbers, "number": self._numbers, "string": self._names, "boolean": ()}
+        return kind in offered and not offered[kind]
 
 
 def names(prompt: str) -> list[str]:
@@ -102,14 +112,17 @@ def value(schema: Json, hints: Hints, *, root: Json | None = None, name: str = "
         depth: How deep in the value this is; far down, optional properties are left out.
     """
     root = schema if root is None else root
+    may_miss = _is_nullable(resolve(schema, root))
     schema = _merged(schema, root)
     if "const" in schema:
         return schema["const"]
-    if options := schema.get("enum"):
-        return _mentioned(options, hints.prompt)
     kind = schema.get("type") or ("object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), "null")
+    if may_miss and hints.lacks(kind, schema.get("enum") or ()):
+        return None
+    if options := schema.get("enum"):
+        return _mentioned(options, hints.prompt)
     if kind == "object":
         return _object(schema, hints, root, depth)
     if kind == "array":
@@ -127,6 +140,11 @@ def _scalar(kind: str, schema: Json, hints: Hints, name: str) -> Any:
         case "null":
             return None
     return _string(schema, hints, name)
+
+
+def _is_nullable(schema: Json) -> bool:
+    options = (*(schema.get("anyOf") or ()), *(schema.get("oneOf") or ()))
+    return "null" in (schema.get("type") or ()) or any(one.get("type") == "null" for one in options)
 
 
 def _merged(schema: Json, root: Json) -> Json:

@@ -9,7 +9,8 @@ last prompt of the user, fields of the request, or both. The first line of such 
     {"prompt": "Hello", "request": {"system": "Speak French."}, "reply": "Bonjour !"}
 
 Fields by hand match in any spelling the API takes for equal: text or a list of text blocks, with or without cache
-marks; thinking in ``messages`` is passed over, so that nobody has to copy signatures.
+marks; thinking in ``messages`` is passed over, so that nobody has to copy signatures. A field that is ``null`` matches
+requests without it: ``{"request": {"system": null}}``.
 """
 
 import json
@@ -85,23 +86,27 @@ class Entry:
         if self.prompt is not None and matching.last_prompt(body) != self.prompt.strip():
             return False
         return all(
-            name in body and matching.loose(name, body[name]) == self.request[name] for name in self.request
+            matching.loose(name, body[name]) == wanted if name in body else wanted is None
+            for name, wanted in self.request.items()
         )
 
     def differences(self, body: Json) -> list[tuple[str, Any, Any]]:
         """Where a request differs: the place, what the tape has, what the request has."""
         if self.hash is None:
             found = {name: matching.loose(name, value) for name, value in body.items()}
-            names = set(self.request)
+            taped = {
+                name: matching.ABSENT if value is None else value for name, value in self.request.items()
+            }
+            names = set(taped)
         else:
-            found = matching.canonical(body)
-            names = {*self.request, *found}
+            found, taped = matching.canonical(body), self.request
+            names = {*taped, *found}
         differences = [
             matching.first_difference(
-                name, self.request.get(name, matching.ABSENT), found.get(name, matching.ABSENT)
+                name, taped.get(name, matching.ABSENT), found.get(name, matching.ABSENT)
             )
             for name in sorted(names)
-            if self.request.get(name, matching.ABSENT) != found.get(name, matching.ABSENT)
+            if taped.get(name, matching.ABSENT) != found.get(name, matching.ABSENT)
         ]
         if self.prompt is not None and matching.last_prompt(body) != self.prompt.strip():
             differences.append(("prompt", self.prompt, matching.last_prompt(body)))
@@ -161,7 +166,10 @@ class Tape:
             raise SandboxError(f'{where}: the entry has no "prompt" and no "request" to match.')
         request = found.get("request", {})
         if "hash" not in found:
-            request = {name: matching.loose(name, value) for name, value in request.items()}
+            request = {
+                name: None if value is None else matching.loose(name, value)
+                for name, value in request.items()
+            }
         return Entry(line=number, **(found | {"request": request}))
 
     def find(self, method: str, path: str, body: Json) -> Entry | None:

@@ -166,9 +166,10 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         entry: Entry | None,
     ) -> Answer:
         accepted = self._accept(intake.parse(request), caller)
+        streamed = bool(accepted.sent.get("stream"))
         for fault in struck:
-            if fault.refuse:
-                raise fault.refuse()
+            if refuse := fault.refuse or (None if streamed else fault.unstreamed):
+                raise refuse()
         note = None
         if self._tape is not None:
             headers = headers | {TAPE_HEADER: "replay" if entry else "miss"}
@@ -177,7 +178,7 @@ class Sandbox(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
                 self._misses.append(note)
         changes = [fault.answer for fault in struck if fault.answer]
         finished = self._reply(accepted, changes, entry.reply if entry else None, note)
-        return _disturbed(self._sent(finished, headers, stream=bool(accepted.sent.get("stream"))), struck)
+        return _disturbed(self._sent(finished, headers, stream=streamed), struck)
 
     def _reply(
         self,
