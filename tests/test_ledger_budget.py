@@ -1,6 +1,7 @@
 """Budgets: what does not fit is never sent, whoever else is spending at the same time."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import warnings
@@ -324,3 +325,47 @@ def test_a_budget_that_cannot_be_checked_stops_the_call(monkeypatch):
 def test_leaks_of_a_conversation_nobody_knows_is_an_error():
     with pytest.raises(LedgerError, match="no answered call of the conversation 'typo'"):
         Ledger(":memory:").leaks("typo")
+
+
+# ---- batches
+
+
+def batch_of(number, model="claude-opus-5-5"):
+    params = {"model": model, "max_tokens": 1_000, "messages": [{"role": "user", "content": "Hi"}]}
+    return [{"custom_id": f"row-{n}", "params": params} for n in range(number)]
+
+
+def test_a_batch_that_does_not_fit_is_not_sent_and_one_that_fits_counts_until_its_results_are_read(ledger):
+    """A thousand output tokens at half of 20 USD per million, and a few of prompt: a cent a request."""
+    about = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "ended"}
+    item = {
+        "custom_id": "row-0",
+        "result": {"type": "succeeded", "message": message(model="claude-opus-5-5")},
+    }
+    results = Reply(chunks=[json.dumps(item).encode()], headers={"content-type": "application/x-jsonl"})
+    with serving(Reply(about)) as server, Budget(0.1, per="total", ledger=ledger) as budget:
+        about["results_url"] = f"{server.url}/v1/messages/batches/msgbatch_1/results"
+        server.replies = [Reply(about), Reply(about), results]
+        batches = client_of(server, ledger).messages.batches
+        with pytest.raises(BudgetExceeded, match=r"up to \$0\.1.*all its requests together"):
+            batches.create(requests=batch_of(12))
+        with pytest.raises(BudgetExceeded, match="nobody knows what each of its models costs"):
+            batches.create(requests=[*batch_of(1), *batch_of(1, "claude-unheard-of")])
+        assert server.hits == []
+        batches.create(requests=batch_of(8))
+        assert budget.left() < Decimal("0.02")
+        assert str(ledger.total()) == "$0.00"
+        with pytest.raises(BudgetExceeded):
+            batches.create(requests=batch_of(2))
+        assert len(list(batches.results("msgbatch_1"))) == 1
+        cost = ledger.total().usd
+        assert cost == Decimal("0.00022")
+        assert budget.left() == Decimal("0.1") - cost
+
+
+def test_a_batch_the_api_refuses_reserves_nothing(ledger):
+    problem = {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}
+    with serving(Reply(problem, status=400)) as server, Budget(1, per="total", ledger=ledger) as budget:
+        with pytest.raises(anthropic.BadRequestError):
+            client_of(server, ledger).messages.batches.create(requests=batch_of(8))
+        assert budget.left() == 1

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from . import labels
+from .batches import reserved
 from .money import to_pico
 from .prices import MOST_TOKENS, cost_interval, price_usage, worst_usage
 from .prompt import digest_prompt
@@ -164,6 +165,9 @@ def cost_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    reserves, most = reserved(row.get("worst")) if row["op"] == "batches" else (False, None)
+    if reserves and row["outcome"] in ("open", "ok"):
+        return None, Decimal(0), most
     unsent = row["outcome"] == "no_response" and row["usage_final"]
     if unsent or row["op"] in _FREE or row["outcome"] in _UNBILLED:
         zero = Decimal(0)

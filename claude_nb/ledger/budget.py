@@ -62,6 +62,7 @@ class Budget:
     Active from its creation until ``close()`` or the end of its ``with``. Several budgets hold together. Only calls
     through clients metered by the same ledger are seen. Simulated calls are held to the same limit by their own
     account, so that the sandbox rehearses it. The estimate of a prompt cannot foresee what server tools will read.
+    A batch counts at its worst until its results are read; a managed agents' session has a budget of its own there.
 
     Args:
         usd: The limit in USD.
@@ -151,7 +152,7 @@ class Budget:
     def _used(self, connection: Any, *, simulated: bool) -> Decimal:
         if self.per == "call":
             return Decimal(0)
-        from sqlalchemy import func, select
+        from sqlalchemy import func, or_, select
 
         from .attempt import IMPORTED, SESSION
         from .schema import attempts
@@ -159,6 +160,11 @@ class Budget:
         columns = attempts.c
         used = select(func.sum(func.coalesce(columns.cost_pico, columns.cost_high_pico)))
         used = used.where(columns.simulated.is_(simulated), columns.op != IMPORTED)
+        fetched = select(columns.batch_id).where(
+            columns.op == "batches.results", columns.outcome == "ok", columns.batch_id.is_not(None)
+        )
+        waits = or_(columns.op != "batches", columns.batch_id.is_(None), columns.batch_id.not_in(fetched))
+        used = used.where(waits)  # of a batch whose results were read its items count
         if self.per == "notebook":
             used = used.where(columns.session == SESSION)
         elif self.per in ("day", "month"):
@@ -244,10 +250,11 @@ def _says_yes(budget: Budget, text: str) -> bool:
 
 def _refusal(row: Mapping[str, Any], budget: Budget, left: Decimal, worst: Decimal | None) -> str:
     if worst is None:
-        most = f"nobody knows what {row['model'] or 'this model'} costs"
+        most = f"nobody knows what {row['model'] or 'each of its models'} costs"
         advice = "Use a model with a known price, set max_tokens, or close the budget: budget.close()."
     else:
-        most = f"it could cost up to {format_usd(worst)} (max_tokens={row['max_tokens']})"
+        limit = "all its requests together" if row["op"] == "batches" else f"max_tokens={row['max_tokens']}"
+        most = f"it could cost up to {format_usd(worst)} ({limit})"
         advice = "Lower max_tokens, shorten the prompt, or allow more: Budget(...)."
     period = {"call": "per call", "total": "in total"}.get(budget.per, f"per {budget.per}")
     return (

@@ -4,7 +4,7 @@ It stands innermost, so that it sees each retry and each hop. Nothing here may r
 body before the caller does, or change what the caller gets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from anthropic import APIConnectionError, Middleware
 from claude_nb.errors import LedgerError
 from claude_nb.models import SANDBOX_HEADER
 
-from .attempt import is_regional, opening_row, operation, provider_of
+from .attempt import cost_columns, is_regional, opening_row, operation, provider_of
+from .batches import reservation
 from .budget import admit
 from .record import Record
 from .sessions import SESSION, session_of
@@ -95,8 +96,12 @@ class Meter(Middleware):
                 outer.drop()
                 return record
             row = opening_row(request, op, self.store.lineage, simulated=self.simulated)
+            row["batch_id"] = batch_id
+            if self.store.budgets and op == "batches":
+                row["worst"] = reservation(request.json if isinstance(request.json, Mapping) else {})
+                row |= cost_columns(row)
             record = Record(self.store, row, batch_id)
-            if self.store.budgets and op == "messages":
+            if self.store.budgets and op in ("messages", "batches"):
                 self._admit(record)
             elif op != SESSION:  # a request about a session costs nothing itself
                 self.store.put(dict(record.row), wait=True)

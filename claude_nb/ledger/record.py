@@ -101,6 +101,8 @@ class Record:
             if row is not None:
                 self.store.put(row)
             return
+        if self.row["op"] == "batches":  # what reading its results will name
+            self.row["batch_id"] = self.seen.message.get("id")
         self.store.put(settle(self.row, self.seen, outcome, error, unsent=unsent))
 
     def drop(self) -> None:

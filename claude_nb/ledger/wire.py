@@ -52,6 +52,9 @@ class Seen:
         if message.get("type") == "session":
             self.session = dict(message)
             return
+        if message.get("type") == "message_batch":
+            self.message = {"id": message.get("id")}
+            return
         if isinstance(message.get("error"), Mapping):
             self.error = dict(message["error"])
         if isinstance(message.get("input_tokens"), int):  # the answer of count_tokens
