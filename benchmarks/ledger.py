@@ -1,9 +1,10 @@
 """What the ledger costs: per call, per streamed event, per question over a million rows, and in memory.
 
-Run: python benchmarks/ledger.py [calls|events|million|memory]...
+Run: python benchmarks/ledger.py [calls|events|memory|chat|live|logs|million]...
 """
 
 # ruff: noqa: INP001, T201 - a script that prints what it measured
+import json
 import os
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import anthropic
 import httpx2
 
 from claude_nb.ledger import Ledger
+from claude_nb.ledger.lineage import resolve
 
 EVENT = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
@@ -122,6 +124,67 @@ def memory(ledger: Ledger) -> None:
     print(f"memory: {peaks[0]:.0f} kB peak at 1,000 events, {peaks[1]:.0f} kB at 20,000")
 
 
+def chat(ledger: Ledger) -> None:
+    """What a long conversation's rows weigh, against storing every prompt whole."""
+    metered = ledger.meter(client(lambda _: httpx2.Response(200, json=MESSAGE)))
+    messages: list[dict[str, str]] = []
+    for turn in range(300):
+        messages.append({"role": "user", "content": f"question {turn}"})
+        metered.messages.create(**{**REQUEST, "messages": messages})
+        messages.append({"role": "assistant", "content": f"answer {turn}"})
+    with ledger._store.transaction() as connection:  # noqa: SLF001 - asks what no question does
+        rows = connection.exec_driver_sql("SELECT id, prompt FROM claude_nb_attempts").all()
+    short = sum(len(prompt) for _, prompt in rows)
+    whole = sum(len(json.dumps(parts, separators=(",", ":"))) for parts in resolve(rows).values())
+    print(
+        f"chat of 300 turns: {short / 1e3:.0f} kB of prompts, {whole / short:.0f} times less than whole ones"
+    )
+
+
+def live(ledger: Ledger) -> None:
+    """Microseconds a call that a displayed meter costs."""
+    metered = ledger.meter(client(lambda _: httpx2.Response(200, json=MESSAGE)))
+    number = 300
+
+    def run() -> None:
+        for _ in range(number):
+            metered.messages.create(**REQUEST)
+
+    without = best(run, 3)
+    meter = ledger.live()
+    meter._handles.append(_Nowhere())  # noqa: SLF001 - as if it were displayed
+    print(
+        f"live(): +{(best(run, 3) - without) / number * 1e6:.0f} us a call of {without / number * 1e3:.2f} ms"
+    )
+
+
+class _Nowhere:
+    def update(self, *_: Any, **__: Any) -> None:
+        """Stand for a display."""
+
+
+def logs(ledger: Ledger) -> None:
+    """Megabytes of Claude Code's logs read a second, against the JSON parser alone."""
+    usage = {"input_tokens": 2, "cache_read_input_tokens": 60_000, "output_tokens": 400}
+    record: dict[str, Any] = {
+        "type": "assistant",
+        "timestamp": "2026-11-20T10:00:00Z",
+        "sessionId": "s",
+        "cwd": "/a",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "log.jsonl"
+        with file.open("w") as text:
+            for number in range(20_000):
+                content = [{"type": "text", "text": "x" * 2_000}]
+                message = {**MESSAGE, "id": f"msg_{number // 4}", "content": content, "usage": usage}
+                text.write(json.dumps({**record, "message": message}) + "\n")
+        size = file.stat().st_size / 1e6
+        bare = best(lambda: [json.loads(line) for line in file.open("rb")], 2)
+        took = best(lambda: ledger.import_claude_code(folder), 2)
+    print(f"Claude Code's logs: {size / took:.0f} MB/s, {took / bare:.1f} times json.loads alone")
+
+
 def million(ledger: Ledger) -> None:
     """Seconds for total() and by('model') over a million rows."""
     ledger.meter(client(lambda _: httpx2.Response(200, json=MESSAGE))).messages.create(**REQUEST)
@@ -140,7 +203,8 @@ def million(ledger: Ledger) -> None:
 
 def main() -> None:
     """Run what was asked for, or all."""
-    tasks = {"calls": calls, "events": events, "memory": memory, "million": million}
+    tasks = {"calls": calls, "events": events, "memory": memory, "chat": chat, "live": live}
+    tasks |= {"logs": logs, "million": million}
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or tasks:
             tasks[name](Ledger(Path(folder) / f"{name}-{os.getpid()}.db"))
