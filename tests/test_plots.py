@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from claude_nb import connect, plots
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, Ledger
 from claude_nb.models import find
-from claude_nb.plots.canvas import CLASSES
+from claude_nb.plots.canvas import CLASSES, PALETTE
 from claude_nb.plots.growth import spikes
 
 COLUMNS = [
@@ -159,7 +160,7 @@ def test_what_has_no_calls_is_refused_in_words():
 
 def test_colours_can_be_told_apart_by_colour_blind_readers():
     okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000"}
-    assert {colour for _, colour in CLASSES.values()} <= okabe_ito
+    assert {colour for _, colour in CLASSES.values()} | set(PALETTE) <= okabe_ito
 
 
 def test_importing_the_plots_does_not_import_matplotlib():
@@ -500,6 +501,22 @@ class TestInvoice:
         assert ax.frame["invoice_usd"].isna().sum() == 1
         assert "1 not invoiced yet" in ax.get_xlabel()
         assert plots.invoice(table.iloc[:0]).frame.empty
+
+    def test_a_reconciliation_is_drawn_with_its_reasons(self, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        frame = pd.DataFrame(
+            {"day": ["2026-11-02"], "ledger_usd": [3.0], "invoice_usd": [4.0], "residual_usd": [1.0]}
+        )
+        frame = frame.assign(elsewhere_usd=1.5, discount_usd=-0.5, price_usd=0.0)
+        plots.invoice(types.SimpleNamespace(frame=lambda: frame, daily=lambda: None))
+        assert capsys.readouterr().out == (
+            "Ledger against invoice: 1 day, 2026-11-02 to 2026-11-02 UTC\n"
+            "  ledger $3.00, invoice $4.00\n"
+            "  the invoice is $1.00 higher\n"
+            "  largest difference $1.00 on 2026-11-02\n"
+            "  elsewhere: not through this ledger: $1.50\n"
+            "  discounts: -$0.50\n"
+        )
 
 
 class TestALongLedger:

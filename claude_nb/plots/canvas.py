@@ -161,7 +161,9 @@ def money(amount: float | None) -> str:
     """USD for a reader; sums of floats are rounded to what the ledger keeps."""
     from claude_nb.ledger import format_usd
 
-    return "unknown" if amount is None or amount != amount else format_usd(round(float(amount), 12))  # noqa: PLR0124 - NaN
+    if amount is None or amount != amount:  # noqa: PLR0124 - NaN
+        return "unknown"
+    return format_usd(round(float(amount), 12)).replace("$-", "-$")
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:

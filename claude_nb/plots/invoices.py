@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_TICKS = 12
+_REASONS = {
+    "unfinished_usd": "unfinished calls",
+    "unpriced_usd": "calls without a known price",
+    "elsewhere_usd": "elsewhere: not through this ledger",
+    "only_here_usd": "only in this ledger",
+    "price_usd": "other prices",
+    "discount_usd": "discounts",
+}
+"""Why the invoice differs, by the columns of a reconciliation."""
 _NEEDED = ("day", "ledger_usd", "invoice_usd")
 
 
@@ -59,11 +68,13 @@ def invoice(reconciled: Any, *, ax: "Axes | None" = None) -> "Axes":
             f"the invoice is {money(abs(billed - counted))} {'higher' if billed >= counted else 'lower'}",
             f"largest difference {money(residual.max())} on {residual.idxmax():%Y-%m-%d}",
         ]
+        reasons = reported[[name for name in _REASONS if name in reported]].sum().round(12)
+        words += [f"{_REASONS[str(name)]}: {money(usd)}" for name, usd in reasons.items() if usd]
     return draw(paint, table, about, ("Ledger against invoice", "day (UTC)", "USD"), words, ax=ax, columns=3)
 
 
 def invoice_frame(reconciled: Any) -> "pd.DataFrame":
-    """What ``invoice`` draws: a row a UTC day: what the ledger counted, what was invoiced, the residual, in USD."""
+    """What ``invoice`` draws: a row a UTC day: ledger, invoice, residual and its reasons, in USD."""
     import pandas as pd
 
     frame = reconciled.frame() if hasattr(reconciled, "daily") else reconciled
@@ -75,11 +86,13 @@ def invoice_frame(reconciled: Any) -> "pd.DataFrame":
             f"plots.invoice() needs the columns {', '.join(_NEEDED)}, and there is no {missing[0]!r} in this "
             f"{type(reconciled).__name__}. Type: plots.invoice(ledger.reconcile(...))."
         )
-    names = ["ledger_usd", "invoice_usd", "unfinished_low", "unfinished_high"]
+    if "residual_usd" not in frame:
+        frame = frame.assign(residual_usd=frame["invoice_usd"] - frame["ledger_usd"])
+    reasons = [name for name in _REASONS if name in frame]
+    names = [*reasons, "ledger_usd", "invoice_usd", "residual_usd", "unfinished_low", "unfinished_high"]
     days = pd.to_datetime(frame["day"], utc=True).rename("day")
     table: pd.DataFrame = (
         frame.reindex(columns=names).astype("float64").groupby(days).sum(min_count=1).sort_index()
     )
     table["ledger_usd"] = table["ledger_usd"].fillna(0)
-    table["residual_usd"] = table["invoice_usd"] - table["ledger_usd"]
     return table
