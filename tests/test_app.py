@@ -336,6 +336,11 @@ class TestErrors:
         assert "The call was not sent" in at.notice
         assert at.state["draft"]["text"] == "hi"
 
+    def test_a_refusal_says_its_category(self):
+        at = page(struck=[faults.refusal(category="cyber")])
+        at.say("hi")
+        assert "refused (cyber)" in at.log[-1]["html"]
+
     def test_a_reply_that_breaks_off_stays_marked(self):
         at = page(struck=[faults.cut(at=1, after=6)])
         at.say("hi")
@@ -514,6 +519,15 @@ class TestTools:
         at.wait(lambda: not at.busy)
         assert "removed" not in json.dumps(at.chat.history.messages)
         assert not at.chat.history.waiting()
+
+    def test_after_stop_nothing_more_is_asked(self):
+        at = page([*CALL, *CALL], "done", tools=[remove])
+        at.send("remove them")
+        at.wait(lambda: at.state.get("ask"))
+        at.wish(do="stop")
+        at.wait(lambda: not at.busy)
+        time.sleep(0.2)
+        assert at.state["ask"] is None
 
     def test_an_async_chat_asks_without_holding_up_the_loop(self, run):
         async def go():
@@ -739,6 +753,31 @@ class TestTranscript:
         [item] = items_of(history)
         assert dangers(item.html) == []
         assert "\x1b" not in item.plain
+
+    def test_instructions_and_summaries_are_told_from_what_the_reader_said(self):
+        history = History()
+        history.user("a")
+        history.reply(
+            {
+                "role": "assistant",
+                "model": MODEL,
+                "stop_reason": "end_turn",
+                "content": [{"type": "text", "text": "b"}],
+            }
+        )
+        history.instruct("Be brief.")
+        history.user("c")
+        items = items_of(history)
+        assert [item.plain.partition(":")[0] for item in items] == [
+            "You",
+            find(MODEL).display_name,
+            "Instruction",
+            "You",
+        ]
+        assert [item.can for item in items] == ["edit", "fork", "", "edit"]
+        history.undo()
+        history.compact("a and b", 2)
+        assert items_of(history)[0].plain.startswith("Summary of what came before:")
 
     def test_a_reply_without_usage_says_unknown(self):
         history = History()

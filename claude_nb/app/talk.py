@@ -6,7 +6,6 @@ cannot be broken off from outside, so its thread is left behind; it ends itself 
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
@@ -158,10 +157,12 @@ class Talk:
         return came.result()
 
     def _answer(self, step: Ask | Run, live: Live | None, came: "Future[Reading | None]") -> None:
+        found = None
         try:
-            found = self._ask(step, live) if isinstance(step, Ask) else None
-            if isinstance(step, Run):
-                self._use(step)
+            if isinstance(step, Ask):
+                found = self._ask(step, live)
+            else:
+                self._use(step, came)
         except BaseException as error:  # noqa: BLE001 - raised again where the step is waited for
             _set(came.set_exception, error)
         else:
@@ -181,15 +182,19 @@ class Talk:
             raise
         return checked(reading, stream.response.request.url.host)
 
-    def _use(self, step: Run) -> None:
-        self._chat._tools.run(step, confirm=self._chat.confirm or self._stage.allow)  # noqa: SLF001 - likewise
+    def _use(self, step: Run, came: "Future[Reading | None]") -> None:
+        allow = self._chat.confirm or self._stage.allow
+
+        def still_allowed(name: str, given: dict[str, Any]) -> bool:
+            return not came.done() and allow(name, given) is True  # after Stop nothing is asked any more
+
+        self._chat._tools.run(step, confirm=still_allowed)  # noqa: SLF001 - likewise
 
     async def _do_async(self, step: Ask | Run) -> Reading | None:
         chat = self._chat
         self._live = live = self._stage.step(step)
         if isinstance(step, Run):
-            allow = chat.confirm or await self._allowed(step)
-            await chat._tools.arun(step, confirm=allow)  # noqa: SLF001 - likewise
+            await chat._tools.arun(step, confirm=chat.confirm or self._stage.allow)  # noqa: SLF001 - likewise
             return None
         assert live is not None  # noqa: S101 - for the type checker: every Ask has a view
         live.begin()
@@ -202,15 +207,6 @@ class Talk:
             raise
         return checked(reading, stream.response.request.url.host)
 
-    async def _allowed(self, step: Run) -> Callable[[str, dict[str, Any]], bool]:
-        """Ask for the calls before they are run: the question must not hold up the event loop."""
-        answers: dict[str, bool] = {}
-        for call in step.calls:
-            if call.name in self._chat._tools._asking:  # noqa: SLF001 - likewise
-                given = dict(call.input)
-                answers[_key(call.name, given)] = await asyncio.to_thread(self._stage.allow, call.name, given)
-        return lambda name, given: answers.get(_key(name, given), False)
-
     def _beside(self, work: Callable[..., Any], *arguments: Any) -> None:
         context = copy_context()
         Thread(target=context.run, args=(work, *arguments), name="claude_nb chat.app", daemon=True).start()
@@ -219,10 +215,6 @@ class Talk:
 def is_async(client: Any) -> bool:
     """Whether a client is awaited; the SDK names them so, also for cloud platforms."""
     return type(client).__name__.startswith("Async")
-
-
-def _key(name: str, given: dict[str, Any]) -> str:
-    return json.dumps([name, given], sort_keys=True, default=str)
 
 
 def _set(settle: Callable[[Any], None], value: Any) -> None:

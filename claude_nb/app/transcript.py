@@ -30,6 +30,7 @@ _SAID = (
 )
 _FILE = f"margin:0 0 6px;{_SMALL};{_MUTED}"
 _ASIDE = f"margin:0 0 12px;padding:0 0 0 12px;border-left:2px solid rgba(128,128,128,.4);{_SMALL};{_MUTED}"
+_UNREAD = ("at", "cell", "run", "parent", "cut")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -74,7 +75,7 @@ def _can(entry: Entry) -> Literal["edit", "fork", ""]:
     calls = any(
         block.get("type") == "tool_use" for block in entry.content
     )  # a copy that ends here waits for results
-    return "fork" if entry.role == "assistant" and entry.stop_reason != "pause_turn" and not calls else ""
+    return "fork" if entry.is_reply and not entry.is_paused and not calls else ""
 
 
 def awaited(name: str, place: int) -> Item:
@@ -113,15 +114,26 @@ def name_of(model: str | None) -> str:
 
 
 def _told(entry: Entry) -> Json:
-    data = entry.to_dict()
-    return {name: data[name] for name in data if name not in ("at", "cell", "run", "parent", "cut")}
+    """What is read of an entry: not when and where it was said, nor the data of files."""
+    data = {name: value for name, value in entry.to_dict().items() if name not in _UNREAD}
+    if not entry.is_reply:
+        data["content"] = [_short(block) for block in entry.content]
+    return data
+
+
+def _short(block: Json) -> Json:
+    if block.get("type") == "text":
+        return block
+    if block.get("type") != "tool_result":
+        return {"type": "file", "label": label_of(block)}
+    return {**block, "content": result_text(block.get("content"))}
 
 
 @lru_cache(maxsize=1024)
 def _rendered(key: str) -> tuple[str, str]:
     data, names = json.loads(key)
     entry = Entry(**data)
-    parts = list(_reply(entry) if entry.role == "assistant" else _said(entry, names))
+    parts = list(_reply(entry) if entry.is_reply else _said(entry, names))
     return "".join(html for html, _ in parts), "\n\n".join(plain for _, plain in parts if plain.strip())
 
 
@@ -133,9 +145,11 @@ def _said(entry: Entry, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     said = [block for block in entry.content if block.get("type") != "tool_result"]
     if not said:
         return
-    who = "You" if entry.summary_of is None else "Summary of what came before"
+    who = "Instruction" if entry.is_instruction else "You"
+    if entry.summary_of is not None:
+        who = "Summary of what came before"
     text = "\n".join(str(block.get("text") or "") for block in said if block.get("type") == "text")
-    files = [label_of(block) for block in said if block.get("type") != "text"]
+    files = [str(block["label"]) for block in said if block.get("type") == "file"]
     html = [f'<p style="{_WHO}">{who}</p>\n']
     html += [f'<p style="{_FILE}">Attached: {_safe(label)}</p>\n' for label in files]
     html += [f'<div style="{_SAID}">{_safe(text)}</div>\n'] if text else []
@@ -183,6 +197,8 @@ def _message(entry: Entry) -> Any:
     """The stored reply as the SDK's ``Message``, for its footer."""
     from anthropic.types import Message
 
+    refused = entry.stop_reason == "refusal"
+    details = {"type": "refusal", "category": entry.refusal, "explanation": None} if refused else None
     return Message.construct(
         id="",
         type="message",
@@ -191,7 +207,7 @@ def _message(entry: Entry) -> Any:
         model=entry.model,
         stop_reason=entry.stop_reason,
         stop_sequence=None,
-        stop_details=None,
+        stop_details=details,
         usage=entry.usage,
     )
 

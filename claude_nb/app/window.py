@@ -13,11 +13,11 @@ from claude_nb.history import History
 from claude_nb.screens import in_notebook
 from claude_nb.steps import Ask, Run
 
-from .asking import Question
 from .facts import known_models, look_up
 from .files import File
 from .mirror import Mirror
 from .panel import Panel
+from .question import Question
 from .talk import Live, Talk
 from .transcript import system_text
 from .words import told
@@ -206,8 +206,10 @@ class Window:
     def _anew(self, system: str) -> None:
         """Begin another conversation: a system prompt is fixed once something is said."""
         old = self.chat.history
-        kept = old.system if system.strip() == system_text(old).strip() else system
-        new = History(system=kept if system.strip() else None, tools=old.tools, trim=old.trim)
+        if system.strip() == system_text(old).strip():
+            new = old.fork(0)
+        else:
+            new = History(system=system if system.strip() else None, tools=old.tools, trim=old.trim)
         if not len(old):
             self._mirror.histories.remove(old)
         self._go_to(new)

@@ -60,6 +60,7 @@ class LogView {
   }
 
   show(items, from) {
+    this.#list.ariaLive = items.length - from > 2 ? "off" : "polite"; // another conversation is not read out
     while (this.#list.children.length > from) this.#list.lastChild.remove();
     for (const item of items.slice(from)) this.#list.append(this.#message(item));
     this.#list.classList.add("cnb-app-live"); // what the notebook has saved steps back
@@ -69,6 +70,7 @@ class LogView {
   #message({ html, place, can, name }) {
     const body = create("div", "cnb-app-body jp-RenderedHTMLCommon");
     body.innerHTML = html;
+    this.#model.widget_manager?.rendermime?.latexTypesetter?.typeset(body); // JupyterLab and Notebook, as in what is saved
     const article = create("article", "cnb-app-message", body);
     const what = { edit: ["Edit", `Edit ${name} and send it again`], fork: ["Fork", `Go on after ${name} in a copy`] }[can];
     if (what) {
@@ -120,7 +122,7 @@ function log() {
     render({ model, el }) {
       const view = new LogView(model, el);
       views.add(view);
-      if (items.length) view.show(items, 0);
+      if (root) view.show(items, 0); // also where nothing is said yet: the kernel has been heard
       return () => views.delete(view);
     },
   };
@@ -134,6 +136,8 @@ class Desk {
   #drawn = null; // number of the draft that was put into the field
   #asked = null;
   #gone = false;
+  #hint = "";
+  #wasBusy = false;
   #note = create("p", "cnb-app-note");
   #notice = create("div", "cnb-app-notice");
   #ask = create("div", "cnb-app-ask");
@@ -165,7 +169,10 @@ class Desk {
     field.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
     this.#area.addEventListener("paste", (event) => this.#take(event, event.clipboardData));
     el.append(this.#notice, this.#ask, field);
-    this.#area.addEventListener("input", () => this.#fit());
+    this.#area.addEventListener("input", () => {
+      this.#fit();
+      this.#tell("");
+    });
     this.#area.addEventListener("keydown", (event) => this.#key(event));
     whenInWindow(el, (root) => this.#settle(root));
     this.update();
@@ -182,7 +189,7 @@ class Desk {
   #settle(root) {
     root.dataset.lmSuppressShortcuts = "true"; // the keys typed here are not the notebook's
     root.setAttribute("role", "group");
-    root.setAttribute("aria-label", "Chat with Claude");
+    root.setAttribute("aria-label", "Chat window");
     root.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented) this.#escape(event);
     });
@@ -249,8 +256,11 @@ class Desk {
     this.#chooser.value = ""; // the same file can be chosen again
   }
 
-  #tell(text) {
-    this.#note.textContent = text;
+  /** Says something until the reader goes on, or the reply has ended. */
+  #tell(hint) {
+    this.#hint = hint;
+    const { busy, stopping } = this.#state;
+    this.#note.textContent = hint || (busy ? `${stopping ? "Stopping" : busy}…` : "");
   }
 
   #fit() {
@@ -266,7 +276,8 @@ class Desk {
       this.#area.value = "";
     }
     if (state.draft && state.draft.n !== this.#drawn) this.#draft(state.draft);
-    this.#tell(state.busy ? `${state.stopping ? "Stopping" : state.busy}…` : "");
+    this.#tell(this.#wasBusy === Boolean(state.busy) && !state.stopping ? this.#hint : "");
+    this.#wasBusy = Boolean(state.busy);
     this.#send.textContent = state.busy ? "Stop" : "Send";
     this.#send.disabled = this.#gone || Boolean(state.stopping);
     this.#send.classList.toggle("cnb-app-stop", Boolean(state.busy));
@@ -308,7 +319,7 @@ class Desk {
     this.#ask.setAttribute("aria-label", `Allow the tool ${ask.name}?`);
     const no = button("Don’t run it", "", answer(false));
     this.#ask.append(
-      create("p", "", "Claude wants to run ", create("code", "", ask.name), ". Allow it?"),
+      create("p", "", "The model wants to run ", create("code", "", ask.name), ". Allow it?"),
       create("pre", "", ask.input),
       create("div", "cnb-app-acts", no, button("Run it", "", answer(true))),
     );

@@ -37,6 +37,7 @@ class Part(anywidget.AnyWidget):
         self._do = do
         super().__init__(part=part)
         self.on_msg(self._on_page_message)
+        self._let_page_speak()
 
     def __repr__(self) -> str:
         return f"Part({self.part!r})"
@@ -51,6 +52,9 @@ class Part(anywidget.AnyWidget):
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
         super()._send(msg, buffers)
+        self._let_page_speak()
+
+    def _let_page_speak(self) -> None:
         with suppress(AttributeError):  # as in StreamView: Stop must not wait for a busy shell
             del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way
 
