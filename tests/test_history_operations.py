@@ -14,7 +14,7 @@ from claude_nb import History, Sandbox
 from claude_nb.errors import HistoryError, PromptError
 from claude_nb.history import cells
 from claude_nb.sandbox import server
-from claude_nb.trim import keep_last, summarize
+from claude_nb.trim import keep_last
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
 
@@ -420,10 +420,6 @@ class TestWhatIf:
     def test_an_unknown_model_is_named(self):
         with pytest.raises(ValueError, match="nothing is known"):
             self.history(2).what_if([None], model="claude-nothing")
-
-    def test_what_a_summary_would_say_is_unknown(self):
-        with pytest.raises(HistoryError, match="unknown"):
-            self.history(2).what_if([summarize(anthropic.Anthropic(api_key="sandbox"), model="m", when=9)])
 
 
 class TestBadInput:

@@ -1,10 +1,8 @@
-"""What a conversation costs: tokens by message, and what other trim policies would have cost."""
+"""What each message of a conversation is in tokens."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import HistoryError
-from claude_nb.trim import Trim
 
 from . import sizes
 
@@ -42,26 +40,3 @@ def tokens(history: "History", client: Any = None, *, model: str | None = None) 
         counter = client.beta.messages if "betas" in request else client.messages
         now = counter.count_tokens(model=chosen, **request).input_tokens
     return history._sizes.frame(history._tree, now)
-
-
-def what_if(
-    history: "History", policies: Sequence[Trim | None], *, model: str | None = None
-) -> "pd.DataFrame":
-    """Give what this conversation would have cost under each trim policy, with and without caching.
-
-    Each request so far is made again in thought: what the policy would have sent, what the prompt cache would have
-    held at that time (the sandbox's cache), what the model charges. The replies are assumed to be the same.
-
-    Args:
-        history: The conversation.
-        policies: Policies of :mod:`claude_nb.trim`; None for everything sent.
-        model: Whose prices; default the model that replied last.
-
-    Returns:
-        A row a policy and kind of caching: ``requests``, ``input_tokens``, ``cache_creation_input_tokens``,
-        ``cache_read_input_tokens``, ``output_tokens``, ``tokens_per_turn``, ``cache_hit`` (share of the prompt) and
-        ``cost_usd`` (None where unknown).
-    """
-    from .whatif import replay
-
-    return replay(history._tree, history._sizes, policies, model=model)

@@ -22,7 +22,7 @@ from claude_nb import trim as trimming
 from claude_nb.errors import HistoryError, PromptError
 from claude_nb.trim import WHOLE, Cut, Report, Trim
 
-from . import asking, back, cells, content, costs, keeping, panel, saying, sizes, summary, unfinished
+from . import asking, back, cells, content, costs, keeping, panel, saying, sizes, summary, unfinished, whatif
 from . import branches as comparing
 from . import table as tables
 from .content import Content, Json, Role, copied
@@ -97,7 +97,7 @@ class History:
     diff, find = comparing.diff, comparing.find
     compact, compaction = summary.compact, summary.compaction
     table, view = tables.table, panel.view
-    tokens, what_if = costs.tokens, costs.what_if
+    tokens, what_if = costs.tokens, whatif.what_if
     save, autosave, to_dict, to_params = keeping.save, keeping.autosave, keeping.to_dict, keeping.to_params
     to_markdown, to_script = keeping.to_markdown, keeping.to_script
 

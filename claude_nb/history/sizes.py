@@ -74,9 +74,10 @@ class Sizes:
 
     def items(self, tree: Tree, numbers: Sequence[int], model: Model) -> list[Item]:
         """Messages as trim policies see them: estimates."""
-        return [self._item(tree, number, model) for number in numbers]
+        return [self.item(tree, number, model) for number in numbers]
 
-    def _item(self, tree: Tree, number: int, model: Model) -> Item:
+    def item(self, tree: Tree, number: int, model: Model) -> Item:
+        """One message likewise."""
         entry = tree.entries[number]
         size, small = self._guess(number, entry, model)
         pinned, always = number in tree.pins, entry.is_always_sent

@@ -153,9 +153,9 @@ class Talk:
         """Its turns. What precedes the first prompt belongs to the first."""
         starts = [place for place, item in enumerate(self.items) if item.is_prompt][1:]
         bounds = [0, *starts, len(self.items)]
+        pinned = [place for place, item in enumerate(self.items) if item.pinned]
         return [
-            Turn(first, end, any(item.pinned for item in self.items[first:end]))
-            for first, end in pairwise(bounds)
+            Turn(first, end, any(first <= place < end for place in pinned)) for first, end in pairwise(bounds)
         ]
 
     def sent(self, cut: Cut) -> list[Turn]:
