@@ -27,6 +27,8 @@ DELTAS, PAUSE = %d, %f
 def event(kind, **data):
     return f"event: {kind}\\ndata: {json.dumps({'type': kind, **data})}\\n\\n".encode()
 
+def piece(n): return "word "
+
 def body():
     usage = {"input_tokens": 25, "output_tokens": 1}
     yield event("message_start", message={"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
@@ -34,7 +36,7 @@ def body():
     yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     for n in range(DELTAS):
         if PAUSE: time.sleep(PAUSE)
-        yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": "word "})
+        yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece(n)})
     yield event("content_block_stop", index=0)
     ended = {"stop_reason": "end_turn", "stop_sequence": None}
     yield event("message_delta", delta=ended, usage={"output_tokens": DELTAS})

@@ -23,6 +23,7 @@ class Ending:
         failure: What went wrong, in words; None when nothing did.
         first_token: Time to the first token in seconds, of a live reply.
         seconds: Time of the whole reply in seconds, of a live reply.
+        note: What else the reader should know; empty for nothing.
     """
 
     message: Any
@@ -31,12 +32,16 @@ class Ending:
     failure: str | None = None
     first_token: float | None = None
     seconds: float | None = None
+    note: str = ""
 
     @property
     def chips(self) -> list[Chip]:
         """The footer."""
         times = {"first_token": self.first_token, "seconds": self.seconds}
-        return footer(self.message, simulated=self.simulated, error=self.failure, **times)
+        chips = footer(self.message, simulated=self.simulated, error=self.failure, **times)
+        return (
+            [*chips, {"kind": "note", "text": self.note, "title": "", "tone": "warn"}] if self.note else chips
+        )
 
 
 class Screen(Protocol):
@@ -141,7 +146,8 @@ class Terminal:
         self._inside = False
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
+        encoding = getattr(self._out, "encoding", None) or "utf-8"
+        self._out.write(text.encode(encoding, "backslashreplace").decode(encoding))
         self._out.flush()
 
 

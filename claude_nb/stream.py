@@ -189,7 +189,13 @@ class _Watching:
         elif message is None or message.stop_reason is None:
             state = {"phase": "interrupted", "text": INTERRUPTED.label}
         first, seconds = (None, None) if simulated else (self._first_token, time.monotonic() - self._began)
-        self._screen.end(self._turn.blocks, Ending(message, state, simulated, failure, first, seconds))
+        answers = self._turn.answers
+        note = (
+            f"The server sent {answers} replies as one: they stand here one after the other."
+            if answers > 1
+            else ""
+        )
+        self._screen.end(self._turn.blocks, Ending(message, state, simulated, failure, first, seconds, note))
         return Reading(message, self.error, simulated)
 
     def _snapshot(self) -> Any:

@@ -84,6 +84,7 @@ class Turn:
         model: The model that answers, as the server names it; None before ``message_start``.
         stop_reason: None until the reply has ended; it stays None when the stream was cut.
         finished: Whether ``message_stop`` has come.
+        answers: How many replies have begun; a stream should hold one.
     """
 
     def __init__(self) -> None:
@@ -91,6 +92,7 @@ class Turn:
         self.model: str | None = None
         self.stop_reason: str | None = None
         self.finished = False
+        self.answers = 0
 
     def fold(self, event: Any) -> list[Op]:
         """Take one SDK stream event and give the display operations it causes.
@@ -107,6 +109,7 @@ class Turn:
             return self._close(event.index)
         if kind == "message_start":
             self.model = event.message.model
+            self.answers += 1
         elif kind == "message_delta":
             self.stop_reason = event.delta.stop_reason
         elif kind == "message_stop":

@@ -1,4 +1,5 @@
 import asyncio
+import io
 import json
 import threading
 
@@ -236,6 +237,11 @@ class TestFailures:
         with pytest.raises(BadStream, match=rf"gateway.test .*{headers['content-type']}.*base_url"):
             watch(client.messages.stream(**ASK))
 
+    def test_two_answers_in_one_body_are_told(self, capsys):
+        message = watch(Replay(*WHOLE, *WHOLE).client().messages.stream(**ASK))
+        assert text_of(message) == "Hello thereHello there"
+        assert "The server sent 2 replies as one" in capsys.readouterr().out
+
     def test_events_of_unknown_kind_and_deltas_of_unknown_blocks_are_harmless(self):
         odd = event("content_block_delta", index=0, delta={"type": "brand_new", "x": 1})
         body = [START, OPEN, event("brand_new", x=1), odd, delta("ok"), END, done(), STOP]
@@ -254,6 +260,14 @@ class TestInATerminal:
     def test_control_characters_are_shown_and_not_obeyed(self, capsys):
         watch(Replay(START, OPEN, delta("\x1b[2Jgone\r"), END, done(), STOP).client().messages.stream(**ASK))
         assert capsys.readouterr().out.startswith("\\x1b[2Jgone\\x0d\n")
+
+    @pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "é\\ud83d"), ("ascii", "\\xe9\\ud83d")])
+    def test_what_the_terminal_cannot_write_does_not_end_the_reply(self, monkeypatch, encoding, shown):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr("sys.stdout", out)
+        half = delta("é\ud83d")
+        assert watch(Replay(START, OPEN, half, END, done(), STOP).client().messages.stream(**ASK)).stop_reason
+        assert out.buffer.getvalue().decode(encoding).startswith(f"{shown}\n[finished")
 
     def test_display_false_prints_nothing(self, capsys):
         watch(Replay(*WHOLE).client().messages.stream(**ASK), display=False)

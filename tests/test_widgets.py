@@ -16,6 +16,7 @@ import pytest
 from comm.base_comm import BaseComm
 from hypothesis import given
 from hypothesis import strategies as st
+from ipywidgets.widgets import widget as widgets
 
 from claude_nb.turn import Op
 from claude_nb.widgets.blocks import indent_json
@@ -133,6 +134,17 @@ def test_the_repr_is_one_stable_line_and_the_bundle_only_the_view(view):
 def test_no_text_of_the_model_is_in_the_widget_state(view):
     view.push([["open", 0, "text", {}], ["add", 0, "a secret"]])
     assert "a secret" not in json.dumps({key: str(value) for key, value in view.get_state().items()})
+
+
+def test_a_view_that_is_over_leaves_nothing_behind(view):
+    """No open widget, and not the module in the state that nbclient keeps: it folds "state" of any comm message."""
+    opened = {view.model_id, view.layout.model_id}
+    sent, state = view.comm.sent, {}
+    view.clear()
+    assert not opened & set(widgets._instances)
+    for message in sent:
+        state |= message["data"].get("state", {})
+    assert len(json.dumps(state)) < 1000
 
 
 def test_half_a_character_does_not_stop_the_stream(view):

@@ -42,6 +42,14 @@ class StreamView(LiveView):
         super().__init__()
         self.on_msg(self._on_page_message)
 
+    def close(self) -> None:
+        """End the view and leave nothing behind: nbclient stores the state even of widgets that were closed."""
+        if self.comm is not None:
+            layout = self.layout
+            self.comm.close(data={"state": {"_esm": "", "_css": ""}})
+            super().close()
+            layout.close()
+
     def push(self, ops: list[Op]) -> None:
         """Send operations as one numbered message."""
         with self._lock:

@@ -106,10 +106,14 @@ class LabPage:
         notebook7: bool = False,
         width: int = 1100,
         height: int = 900,
+        listen: bool = False,
         **page: Any,
     ) -> None:
         self.page = browser.new_page(viewport={"width": width, "height": height}, **page)
         self.problems: list[str] = []
+        self.frames: list[bytes] = []  # what came over web sockets; with ``listen``
+        if listen:
+            self.page.on("websocket", lambda socket: socket.on("framereceived", self._hear))
         self.page.set_default_timeout(60_000)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         workspace = time.monotonic_ns()  # a new one has no tabs of the page before
@@ -117,6 +121,9 @@ class LabPage:
         self.page.goto(f"{server.url}/{'notebooks' if notebook7 else lab}/{name}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         self.page.wait_for_function(_KERNEL_IDLE, timeout=60_000)
+
+    def _hear(self, frame: str | bytes) -> None:
+        self.frames.append(frame.encode() if isinstance(frame, str) else frame)
 
     def _note(self, problem: str) -> None:
         if _IGNORED not in problem:

@@ -4,6 +4,7 @@ Each version of ipykernel is installed alone into a new environment that takes e
 a package index, and so is no test itself.
 """
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +26,9 @@ def run(version: str, folder: Path) -> int:
     own = folder / here.relative_to(sys.prefix)
     (own / "everything_else.pth").write_text(f"{here}\n")
     command = [python, "-m", "pytest", str(TESTS), "-k", "stop", "-q", "-p", "no:nbval", "-o", "addopts="]
-    return subprocess.run(command, cwd=TESTS.parents[2], check=False).returncode
+    share = Path(sys.prefix) / "share" / "jupyter"  # the front ends' extensions
+    settings = {**os.environ, "JUPYTER_PATH": str(share), "JUPYTERLAB_DIR": str(share / "lab")}
+    return subprocess.run(command, cwd=TESTS.parents[2], env=settings, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ class Page:
     def push(self, *ops: list[Any]) -> None:
         self.tab.evaluate("async (ops) => { push(...ops); await settle(); }", list(ops))
 
+    def push_as(self, number: int, *ops: list[Any]) -> None:
+        self.tab.evaluate("async (m) => { receive(m); await settle(); }", {"q": number, "ops": list(ops)})
+
     def eval(self, code: str, argument: Any = None) -> Any:
         return self.tab.evaluate(code, argument)
 
@@ -246,6 +249,24 @@ def test_a_missed_message_is_asked_for_and_a_snapshot_repairs_the_page(page):
         {"q": 4, "snapshot": {"blocks": [block], "state": None, "footer": []}},
     )
     assert page.text() == "one two three"
+
+
+def test_a_page_that_lost_the_first_messages_shows_what_comes_and_then_everything(page):
+    """As in a host that attaches late: what opened the blocks is gone, and the answer takes its time."""
+    page.push_as(4, ["add", 1, "ee *is* her"])
+    assert page.text() == "ee is her"
+    assert page.eval("sent") == [{"want": "snapshot"}]
+    page.eval("receive({q: 5, ops: [['add', 1, 'e.'], ['close', 1]]})")
+    blocks = [
+        {"index": 0, "type": "tool_use", "info": {"name": "f"}, "text": "{}", "cites": [], "closed": True},
+        {"index": 1, "type": "text", "info": {}, "text": "Coffee *is* here.", "cites": [], "closed": True},
+    ]
+    snapshot = {"blocks": blocks, "state": {"phase": "writing", "text": "Writing"}, "footer": []}
+    page.eval("async (m) => { receive(m); await settle() }", {"q": 6, "snapshot": snapshot})
+    page.eval("receive({q: 2, ops: [['add', 1, 'Coff']]})")  # comes after all, too late
+    page.push_as(7, ["open", 2, "text", {}], ["add", 2, " Drink!"], state("done"))
+    assert page.text() == "Tool call f\n{}\nCoffee is here. Drink!"
+    assert page.eval("sent") == [{"want": "snapshot"}]
 
 
 def test_a_page_that_hears_nothing_asks_once(page):

@@ -4,9 +4,12 @@ const ENDED = new Set(["done", "interrupted", "failed"]);
 
 export const hasEnded = (state) => ENDED.has(state?.phase);
 
+const AGAIN_MS = 5000; // the answer may be lost too; a busy kernel gives it when it is free
+
 export class Session {
   #q = 0;
-  #asked = false;
+  #asked = -Infinity; // when
+  #whole = true; // no message was missed since the last snapshot
   #ask;
   #listeners = new Set();
   blocks = new Map();
@@ -33,18 +36,20 @@ export class Session {
   receive(message) {
     if (!(message?.q > this.#q)) return;
     if (message.snapshot) {
-      this.#asked = false;
+      this.#asked = -Infinity;
+      this.#whole = true;
       this.#load(message.snapshot);
     } else {
-      if (message.q !== this.#q + 1) this.#miss();
+      this.#whole &&= message.q === this.#q + 1;
+      if (!this.#whole) this.#miss();
       for (const op of message.ops) this.#apply(op);
     }
     this.#q = message.q;
   }
 
   #miss() {
-    if (this.#asked) return;
-    this.#asked = true;
+    if (performance.now() - this.#asked < AGAIN_MS) return;
+    this.#asked = performance.now();
     this.#ask();
   }
 

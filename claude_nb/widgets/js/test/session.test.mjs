@@ -51,3 +51,18 @@ test("silence after the start is taken for a lost first message", (t) => {
   t.mock.timers.tick(500);
   assert.deepEqual(asked, ["snapshot"]);
 });
+
+test("when the answer is lost too, it is asked for again after a while", (t) => {
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const { session, asked } = listening();
+  for (const [q, time] of [[2, 0], [3, 4000], [4, 6000], [5, 7000]]) {
+    now = time;
+    session.receive({ q, ops: [["add", 0, "x"]] });
+  }
+  assert.equal(asked.length, 2);
+  session.receive({ q: 6, snapshot: { blocks: [], state: null, footer: [] } });
+  now = 20000;
+  session.receive({ q: 7, ops: [["open", 0, "text", {}]] });
+  assert.equal(asked.length, 2);
+});
