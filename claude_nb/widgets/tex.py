@@ -27,6 +27,7 @@ _WORD: Final = re.compile(r"[A-Za-z0-9]")
 _MONEY: Final = re.compile(
     r"\$[0-9][^\\^_={}<>+]*[ ,/-][^\\^_={}<>+]*\$"
 )  # "$5, or 5$"; not "$5x$" or "$2 + 2$"
+_SENTENCE: Final = re.compile(r"[^\\]*[A-Za-z]{3}[ ,.;:]+[A-Za-z]{2}[^\\]*")  # "$x, or the like, of $"
 _PROSE: Final = (
     re.compile(  # "\[1\]", "\[citation needed\]", "\(see below\)": brackets that were only escaped
         r"\\(?:[(\[][^\\^_={}<>+*/|]*[A-Za-z]{3}[^\\^_={}<>+*/|]*|\[[A-Za-z0-9 ]*)\\[)\]]"
@@ -64,10 +65,12 @@ def _formula_end(source: str, at: int) -> int | None:
     match = _FORMULAS[opens].match(source, at, limit)
     if match is None or not _WORD.search(match.group()) or _PROSE.fullmatch(match.group()):
         return None
-    dollar = opens == "$" and (
-        _MONEY.fullmatch(match.group()) or (at and re.match(r"[A-Za-z0-9$]", source[at - 1]))
-    )
-    return None if dollar else match.end()
+    return None if opens == "$" and _is_money(match.group(), source[max(0, at - 1) : at]) else match.end()
+
+
+def _is_money(text: str, before: str) -> bool:
+    """Whether these dollars are no mathematics: amounts, names, or the first and last of a sentence."""
+    return bool(re.match(r"[A-Za-z0-9$]", before) or _MONEY.fullmatch(text) or _SENTENCE.fullmatch(text))
 
 
 def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:

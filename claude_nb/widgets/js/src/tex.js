@@ -10,6 +10,7 @@ const FORMULAS = {
 };
 const WORD = /[A-Za-z0-9]/;
 const MONEY = /^\$[0-9][^\\^_={}<>+]*[ ,/-][^\\^_={}<>+]*\$$/; // "$5, or 5$"; not "$5x$" or "$2 + 2$"
+const SENTENCE = /^[^\\]*[A-Za-z]{3}[ ,.;:]+[A-Za-z]{2}[^\\]*$/; // "$x, or the like, of $"
 // "\[1\]", "\[citation needed\]", "\(see below\)": brackets that were only escaped
 const PROSE = /^\\(?:[(\[][^\\^_={}<>+*/|]*[A-Za-z]{3}[^\\^_={}<>+*/|]*|\[[A-Za-z0-9 ]*)\\[)\]]$/;
 const ALONE = /^[ \t]*(?:\\begin\{|$)/;
@@ -36,8 +37,13 @@ function formulaEnd(source, at) {
   if (!window.includes(CLOSERS[opens], opens.length)) return null;
   const formula = FORMULAS[opens].exec(window)?.[0];
   if (!formula || !WORD.test(formula) || PROSE.test(formula)) return null;
-  if (opens === "$" && (MONEY.test(formula) || /[A-Za-z0-9$]/.test(source[at - 1] ?? ""))) return null;
+  if (opens === "$" && isMoney(formula, source[at - 1] ?? "")) return null;
   return at + formula.length;
+}
+
+/** Whether these dollars are no mathematics: amounts, names, or the first and last of a sentence. */
+function isMoney(text, before) {
+  return /[A-Za-z0-9$]/.test(before) || MONEY.test(text) || SENTENCE.test(text);
 }
 
 /** A formula that begins a line goes to the line that closes it; one that is not closed, to an empty line. */

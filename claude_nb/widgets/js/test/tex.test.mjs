@@ -7,7 +7,7 @@ const formulas = (source) => parse(source).flatMap(({ type, content }) => (type.
 
 test("money, paths and escaped brackets are no mathematics", () => {
   const texts = [
-    "$5 and $6", "US$5, R$ 6 and 7$", "$5, or 5$", "$5/month or 10$", "**$5**–**$6**", "$HOME/bin:$PATH", "$a$b", "$ x $",
+    "$5 and $6", "US$5, R$ 6 and 7$", "$5, or 5$", "$5/month or 10$", "**$5**–**$6**", "$HOME/bin:$PATH", "$a$b", "$0 or a crash < keeps the end (6$)",  "$ x $",
     "$$ $$", "a$x$", "\\$x$ and \\$y$", "`$x$`", "    $$\n    x\n    $$", "\\[1\\]", "\\[x\\] done", "\\[citation needed\\]",
     "\\(see below\\)", "\\(\\)", "\\[\\\\\\]", "\\\\(x\\\\)", "$x\ny$", "\\[not a link](/x)", "$$ rich",
   ];
