@@ -68,6 +68,7 @@ def chatlas(stream):
     return chat.chat("x", echo="text")
 """
 RUN = """
+Path("%s.start").write_text(str(time.time()))
 spent = cost(%s)
 Path("%s.json").write_text(str(spent))
 """
@@ -114,7 +115,7 @@ def show(
 ) -> tuple[int, int, float, float, float, str]:
     """Show the text in one way: bytes to open, other bytes, CPU s, busy s, longest task in ms, s after the end."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [SETUP % (deltas, seconds / deltas) + MORE, RUN % (way, way)]
+    cells = [SETUP % (deltas, seconds / deltas) + MORE, RUN % (way, way, way)]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells], metadata={"kernelspec": kernel}
     )
@@ -132,7 +133,7 @@ def show(
         page.page.wait_for_timeout(100)
         if result.exists() and (way == "bare" or page.page.evaluate(shown)):
             break
-    after = time.monotonic() - began - seconds
+    after = time.time() - float(result.with_suffix(".start").read_text()) - seconds
     page.page.wait_for_timeout(300)
     done = result.exists()
     longest = max([0.0, *page.page.evaluate("tasks")])

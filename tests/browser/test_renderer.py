@@ -265,7 +265,7 @@ def test_a_page_that_lost_the_first_messages_shows_what_comes_and_then_everythin
     page.eval("async (m) => { receive(m); await settle() }", {"q": 6, "snapshot": snapshot})
     page.eval("receive({q: 2, ops: [['add', 1, 'Coff']]})")  # comes after all, too late
     page.push_as(7, ["open", 2, "text", {}], ["add", 2, " Drink!"], state("done"))
-    assert page.text() == "Tool call f\n{}\nCoffee is here. Drink!"
+    assert " ".join(page.text().split()) == "Tool call f {} Coffee is here. Drink!"
     assert page.eval("sent") == [{"want": "snapshot"}]
 
 
@@ -502,19 +502,31 @@ def test_hostile_text_does_nothing_wherever_it_stands(page):
     assert page.eval(AUDIT, "#live") == []
 
 
-def test_hostile_text_arriving_letter_by_letter_does_nothing(page):
-    page.eval(
-        """async (texts) => {
-            texts.forEach((_, i) => push(["open", 2 * i, "newer", {}], ["open", 2 * i + 1, "text", {}]));
-            for (let at = 0; at < Math.max(...texts.map((text) => text.length)); at++) {
-                texts.forEach((text, i) => push(["add", 2 * i + 1, text.slice(at, at + 1)]));
-                await new Promise(requestAnimationFrame);
+def test_hostile_text_split_anywhere_does_nothing(page):
+    """Every beginning of every text is drawn, as text, thinking and tool input."""
+    bad = page.eval(
+        """async ([texts, audit]) => {
+            window.requestAnimationFrame = (draw) => draw(); // each letter at once
+            const look = eval(audit);
+            const bad = [];
+            let q = 0;
+            for (const text of texts) {
+                receive({q: ++q, snapshot: {blocks: [], state: null, footer: []}});
+                for (const [index, kind] of ["text", "thinking", "tool_use"].entries())
+                    receive({q: ++q, ops: [["open", index, kind, {}]]});
+                document.querySelectorAll("#live details").forEach((details) => (details.open = true));
+                for (const letter of text)
+                    receive({q: ++q, ops: [["add", 0, letter], ["add", 1, letter], ["add", 2, letter]]});
+                receive({q: ++q, ops: [["state", {phase: "interrupted", text}]]});
+                bad.push(...look("#live"));
+                if (text.length % 16 === 0) await new Promise((go) => setTimeout(go)); // what was to load or run, may
             }
+            return bad;
         }""",
-        MARKDOWN_ATTACKS,
+        [attacks(), AUDIT],
     )
-    page.push(state("interrupted"))
-    assert page.eval(AUDIT, "#live") == []
+    page.tab.wait_for_timeout(200)
+    assert bad == []
 
 
 def test_saved_hostile_text_does_nothing(page):
@@ -564,7 +576,7 @@ def differences(page: Page, replies: list[tuple[list[Any], str]]) -> list[Any]:
             const read = (root) => [
                 [...root.children].map((e) => e.textContent.replace(/\\s+/g, "")).join(""),
                 ...[...root.querySelectorAll("a")].map((a) => `${a.textContent} -> ${a.getAttribute("href")}`),
-                ...[...root.querySelectorAll("code > span[class]")].map((s) => `${s.className} ${s.textContent}`),
+                ...[...root.querySelectorAll("code.highlight > span")].map((s) => `${s.className} ${s.textContent}`),
             ].join("\\n");
             const bad = [];
             let q = 0;

@@ -6,7 +6,11 @@ export const LIMIT = 20_000; // characters; code beyond is not coloured
 const places = new Map(data.languages.flatMap(({ names }, place) => names.split(" ").map((name) => [name, place])));
 const lexers = new Map();
 
-/** The lexer of a language, or null: (source) => [[role, start, end], ...] without what has no role, and a sure line. */
+/**
+ * The lexer of a language, or null where it is not known.
+ * @returns {null | ((source: string) => {tokens: [role: string, start: number, end: number][], sure: number})}
+ *   only what has a role; more text changes nothing before `sure`, the beginning of a line
+ */
 export function lexerOf(language) {
   const place = places.get(language.toLowerCase());
   if (place === undefined) return null;
@@ -24,7 +28,7 @@ function lexer({ rules, words = "", fold = false }) {
   const isKeyword = (text) => keywords.has(fold ? text.toLowerCase() : text);
   return (source) => {
     const tokens = [];
-    let sure = 0; // where the last line begins that more text cannot change the beginning of
+    let sure = 0;
     let end = 0;
     for (const match of source.matchAll(pattern)) {
       const line = source.lastIndexOf("\n", match.index - 1) + 1;
