@@ -4,9 +4,11 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 from .errors import PromptError
+from .ledger import format_usd, price_usage, worst_usage
 from .models import SANDBOX_HEADER
 
 MOST_REQUESTS = 100_000
@@ -33,14 +35,22 @@ class Batch:
         Raises:
             PromptError: The batches were made from other rows.
         """
-        sent = list(self._send()) if given is True else [given] if isinstance(given, str) else list(given)
+        import anthropic
+
+        sent = [] if given is True else [given] if isinstance(given, str) else list(given)
         try:
+            if given is True:
+                sent.extend(self._send())  # what was sent before an error stays in the list
             for batch_id in sent:
                 self._wait(batch_id, poll)
+        except anthropic.NotFoundError:
+            raise  # there is no batch to collect later
         except BaseException as error:
-            error.add_note(
-                f"The batch goes on without this kernel. Collect it later with the same data and batch={_ids(sent)}."
-            )
+            if sent:
+                error.add_note(
+                    "The batch goes on without this kernel. Collect it later with the same data and "
+                    f"batch={_ids(sent)}."
+                )
             raise
         known = sum(self._collect(batch_id) for batch_id in sent)
         if self._rows and not known:
@@ -50,6 +60,8 @@ class Batch:
             )
 
     def _send(self) -> Iterator[str]:
+        if self._rows and not self._quiet:
+            print(f"claude_nb: {len(self._rows):,} rows as a batch, {_estimate(self._rows.values())}.")  # noqa: T201 - what it may cost, before it is sent
         for part in _parts(self._rows):
             batch = self._batches.create(requests=part)
             if not self._quiet:
@@ -82,6 +94,18 @@ class Batch:
             else:
                 row.error = result.type
         return known
+
+
+def _estimate(rows: Iterable[Any]) -> str:
+    """What the rows may cost, in words: the input by its length, the output at most all of ``max_tokens``."""
+    tokens, most = 0, Decimal(0)
+    for row in rows:
+        worst = worst_usage(row.request) or {}
+        price = price_usage(row.request["model"], {**worst, "service_tier": "batch"})
+        if price is None:
+            return "price unknown"
+        tokens, most = tokens + worst["input_tokens"], most + price
+    return f"about {tokens:,} tokens in: at most {format_usd(most)} at half the price (estimated)"
 
 
 def _name(place: int, row: Any) -> str:

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from .client import client_for
 from .doing import Doing
-from .errors import ClaudeNbError, HistoryError, ModelError, PromptError
+from .errors import ClaudeNbError, HistoryError, PromptError
 from .frames import frame_of
 from .history import Content, History
 from .loop import Loop, OnTruncation
-from .models import MODEL, find
+from .models import MODEL, usable
 from .shape import wanted_of
 from .steps import Ask, Limits, Run, drive, drive_async
 from .tools import Confirm, Toolbox
@@ -98,7 +98,7 @@ class Chat:
                 "a history brings its own system prompt, tools and trim. Pass them to History(...) instead; functions "
                 "given as tools= must be those it was begun with."
             )
-        self.model = _usable(model)
+        self.model = usable(model)
         self.history = history or History(system=system, tools=self._tools.definitions, trim=trim)
         self.max_tokens = max_tokens
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
@@ -171,7 +171,9 @@ class Chat:
 
         Args:
             prompt: Text or content blocks.
-            shape: A pydantic model, dataclass, TypedDict, enum, or a list of these.
+            shape: A pydantic model, dataclass, enum, TypedDict (that of ``typing_extensions`` before Python 3.12),
+                ``Literal``, ``int``, ``float``, ``str`` or ``bool``, or a list of these. No dicts with free keys, no
+                tuples, and no types that hold themselves: the API cannot fill them.
             on_truncation: ``"raise"``, or ``"retry"`` to ask again with twice the ceiling.
             **options: Further arguments of :meth:`send` (``max_tokens``, ``fallback``, …).
 
@@ -259,13 +261,13 @@ class Chat:
             self.history,
             prompt,
             {
-                "model": _usable(self.model),
+                "model": usable(self.model),
                 "max_tokens": self.max_tokens if max_tokens is None else max_tokens,
                 **options,
             },
             limits=Limits(self.max_turns, self.max_seconds, self.max_usd),
             on_truncation=on_truncation,
-            fallback=_usable(fallback) if fallback is not None else None,
+            fallback=usable(fallback) if fallback is not None else None,
             tools=self._tools.names or None,
         )
         return loop.steps()
@@ -296,15 +298,3 @@ class Chat:
 def _same(tools: Toolbox, history: History) -> bool:
     """Whether a history's tools are these; a chat may also give none."""
     return not tools.definitions or tools.definitions == history.tools
-
-
-def _usable(model: object) -> str:
-    if not isinstance(model, str) or not model.strip():
-        raise ModelError(f"model is {model!r}; it takes the id of a model, such as {MODEL!r}.")
-    known = find(model)
-    if known and known.lifecycle == "retired":
-        when = f" on {known.retires_at}" if known.retires_at else ""
-        raise ModelError(
-            f"{model} was retired{when} and is no longer answered. Use a current model, such as {MODEL!r}."
-        )
-    return model

@@ -16,7 +16,7 @@ from .errors import BadStream, PromptError
 from .footer import footer
 from .history import History
 from .join import words
-from .models import MODEL, SANDBOX_HEADER
+from .models import MODEL, SANDBOX_HEADER, usable
 from .outcome import in_words, outcome_of
 from .screens import saved_bundle
 from .servers import checked, streaming, streaming_async
@@ -125,6 +125,7 @@ def compare(
         **options: Further arguments of ``client.messages.stream``.
 
     Raises:
+        ModelError: A model is no text, or is known to be retired.
         PromptError: Not exactly one of ``models``, ``prompts`` and ``systems`` was given, or a prompt is empty.
 
     Example:
@@ -208,6 +209,7 @@ def _requests(
             "compare() takes a prompt, or prompts=[…], not both." if prompt else "the prompt is missing."
         )
     for place, value in enumerate(values, 1):
+        usable(value if varied == "models" else model)
         history = History(system=value if varied == "systems" else system)
         history.user(value if varied == "prompts" else prompt)
         label = value if varied == "models" else f"{place}. {short(value)}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 from .attach import content
+from .bar import Progress
 from .batch import Batch
 from .bill import cost_of
-from .client import connect, connect_async
+from .client import client_for
 from .errors import ClaudeNbError, PromptError
 from .ledger import format_usd
-from .models import MODEL
+from .models import MODEL, usable
 from .outcome import in_words
 from .servers import checked, streaming, streaming_async
 from .shape import Shape
@@ -55,7 +56,8 @@ def extract_many(
 ) -> "pd.DataFrame":
     """Give a frame with a row for each row of ``data``: the fields that were extracted, or the error.
 
-    Rows do not see each other. One printed line gives the number of errors and the total price.
+    Rows do not see each other. A bar shows how far it is, and one printed line gives the number of errors and the
+    total price.
 
     Args:
         data: A frame, a series, or a list of texts, figures or images.
@@ -75,15 +77,17 @@ def extract_many(
 
     Returns:
         A frame with the index of ``data``: a column for each field (or one column ``value``), then ``error``,
-        ``stop_reason``, the tokens as reported, and ``cost_usd`` (None where unknown). ``frame.attrs["cost_usd"]``
-        is the total. After an interrupt the rows without a reply say so.
+        ``stop_reason``, the tokens as reported, and ``cost_usd`` (missing where unknown). ``frame.attrs["cost_usd"]``
+        is the total, exact. After an interrupt the rows without a reply say so. It goes to a database by pandas'
+        ``to_sql``; with nested fields by :func:`storable`.
 
     Raises:
         PromptError: The data, column or type cannot be used; nothing was sent.
         anthropic.APIError: No request can succeed (key, permission, model); other errors stand in their row.
     """
+    _check(at_once, poll)
     job = _Job(data, shape, column, _request(model, max_tokens, system, options))
-    client = client or connect(quiet=quiet)
+    client = client_for(client, is_async=False, instead="await aextract_many(...)", quiet=quiet)
     if batch is not False:
         Batch(job.rows, client, quiet=quiet).run(batch, poll=poll)
         job.settle()
@@ -91,8 +95,9 @@ def extract_many(
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="claude_nb extract")
     try:
         futures = [pool.submit(copy_context().run, _ask, client, row) for row in job.todo()]
-        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-            future.result()
+        with Progress(len(futures), quiet=quiet) as progress:
+            for future in as_completed(futures):
+                progress.step(cost_of(future.result().message))
     except KeyboardInterrupt:
         warn("interrupted: rows without a reply say so in the column error.", stacklevel=2)
     finally:
@@ -115,21 +120,23 @@ async def aextract_many(
     **options: Any,
 ) -> "pd.DataFrame":
     """Do the same as :func:`extract_many` with an async client; batches are for the sync one."""
+    _check(at_once)
     job = _Job(data, shape, column, _request(model, max_tokens, system, options))
-    client = client or connect_async(quiet=quiet)
+    client = client_for(client, is_async=True, instead="extract_many(...)", quiet=quiet)
     free = asyncio.Semaphore(at_once)
 
     async def one(row: Row) -> None:
-        async with free, streaming_async(client, row.request) as stream:
-            _keep(row, checked(await read_async(stream, display=False), stream.response.request.url.host))
+        async with free:
+            await _ask_async(client, row)
+            progress.step(cost_of(row.message))
 
-    async def safely(row: Row) -> None:
+    tasks = [asyncio.ensure_future(one(row)) for row in job.todo()]
+    with Progress(len(tasks), quiet=quiet) as progress:
         try:
-            await one(row)
-        except Exception as error:  # noqa: BLE001 - an error stands in its row
-            _fail(row, error)
-
-    await asyncio.gather(*(safely(row) for row in job.todo()))
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
     job.settle()
     return job.frame(quiet=quiet)
 
@@ -161,6 +168,8 @@ class _Job:
         import pandas as pd
 
         table = pd.DataFrame([_columns(row) for row in self.rows], index=self.index)
+        if table.empty:
+            table = pd.DataFrame(columns=list(_columns(Row({}))))
         names = dict.fromkeys(name for row in self.rows for name in row.found)
         table = table[[*names, *(name for name in table.columns if name not in names)]]
         asked = [row for row in self.rows if row.message is not None]
@@ -176,8 +185,42 @@ class _Job:
         return table
 
 
+def storable(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Give a frame that a database takes: nested values (lists, objects) as JSON text, decimals as floats.
+
+    A frame of plain fields can go to a table as it is.
+
+    Example:
+        >>> storable(found).to_sql("people", engine, index=False)
+    """
+    import pydantic_core
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict | list | tuple | set | frozenset):
+            return pydantic_core.to_json(value, fallback=str).decode()
+        return float(value) if isinstance(value, Decimal) else value
+
+    made = frame.map(plain)
+    made.attrs = {}
+    return made
+
+
+def _check(at_once: int, poll: float = 1) -> None:
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+        raise PromptError(
+            f"at_once is {at_once!r}; it is the number of requests at the same time, 1 or more."
+        )
+    if not isinstance(poll, int | float) or poll < 0:
+        raise PromptError(f"poll is {poll!r}; it takes seconds, 0 or more.")
+
+
 def _request(model: str, max_tokens: int, system: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    return {"model": model, "max_tokens": max_tokens, **({"system": system} if system else {}), **options}
+    return {
+        "model": usable(model),
+        "max_tokens": max_tokens,
+        **({"system": system} if system else {}),
+        **options,
+    }
 
 
 def _values(data: Any, column: str | None) -> tuple[Any, list[Any]]:
@@ -206,31 +249,40 @@ def _row(value: Any, request: dict[str, Any]) -> Row:
     return Row({**request, "messages": [{"role": "user", "content": content(value)}]})
 
 
-def _ask(client: Any, row: Row) -> None:
-    import anthropic
-
-    hopeless = (
-        anthropic.AuthenticationError,
-        anthropic.PermissionDeniedError,
-        anthropic.NotFoundError,
-        TypeError,
-    )
+def _ask(client: Any, row: Row) -> Row:
     try:
         with streaming(client, row.request) as stream:
             _keep(row, checked(read(stream, display=False), stream.response.request.url.host))
-    except hopeless:
-        raise
-    except Exception as error:  # noqa: BLE001 - an error stands in its row
-        _fail(row, error)
+    except Exception as error:
+        if _is_hopeless(error):
+            raise
+        row.error = in_words(error)
+    return row
+
+
+async def _ask_async(client: Any, row: Row) -> None:
+    try:
+        async with streaming_async(client, row.request) as stream:
+            _keep(row, checked(await read_async(stream, display=False), stream.response.request.url.host))
+    except Exception as error:
+        if _is_hopeless(error):
+            raise
+        row.error = in_words(error)
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Whether no other row can succeed either; otherwise an error stands in its row."""
+    import anthropic
+
+    return isinstance(
+        error,
+        anthropic.AuthenticationError | anthropic.PermissionDeniedError | anthropic.NotFoundError | TypeError,
+    )
 
 
 def _keep(row: Row, reading: Reading) -> None:
     row.message, row.simulated = reading.message, reading.simulated
     row.error = None if reading.error is None else in_words(reading.error)
-
-
-def _fail(row: Row, error: Exception) -> None:
-    row.error = in_words(error)
 
 
 def _columns(row: Row) -> dict[str, Any]:
@@ -239,5 +291,6 @@ def _columns(row: Row) -> dict[str, Any]:
     usage = message.usage.to_dict() if message is not None and message.usage is not None else {}
     told = {"error": row.error, "stop_reason": message.stop_reason if message is not None else None}
     told |= {name: usage.get(name) for name in _USAGE}
-    told["cost_usd"] = cost_of(message)
+    cost = cost_of(message)
+    told["cost_usd"] = None if cost is None else float(cost)
     return {**row.found, **{f"{name}_" if name in row.found else name: value for name, value in told.items()}}

@@ -11,7 +11,7 @@ from .comparison import Answer, Asked, ask_all, ask_all_async, short
 from .errors import PromptError
 from .history import Content, History
 from .ledger import format_usd
-from .models import MODEL
+from .models import MODEL, usable
 from .outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _asked(prompt: Content, systems: Systems, n: int, model: str) -> tuple[list[
     for system in named.values():
         history = History(system=system)
         history.user(prompt)
-        requests.append({"model": model, **history.request()})
+        requests.append({"model": usable(model), **history.request()})
     return list(named), [asked for _ in range(n) for asked in zip(named, requests, strict=True)]
 
 

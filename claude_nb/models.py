@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .errors import ModelError
+
 Lifecycle = Literal["active", "deprecated", "retired"]
 
 SANDBOX_HEADER: Final = "x-claude-nb-sandbox"
@@ -109,6 +111,23 @@ def find(model_id: str) -> Model | None:
         model_id: An id such as ``"claude-haiku-5-5"`` or an alias such as ``"claude-haiku-4-5"``.
     """
     return _by_id().get(model_id)
+
+
+def usable(model: object) -> str:
+    """Give the id of a model that may be asked; one that this version does not know may be newer than its data.
+
+    Raises:
+        ModelError: It is no text, or is known to be retired.
+    """
+    if not isinstance(model, str) or not model.strip():
+        raise ModelError(f"model is {model!r}; it takes the id of a model, such as {MODEL!r}.")
+    found = find(model)
+    if found and found.lifecycle == "retired":
+        when = f" on {found.retires_at}" if found.retires_at else ""
+        raise ModelError(
+            f"{model} was retired{when} and is no longer answered. Use a current model, such as {MODEL!r}."
+        )
+    return model
 
 
 def known(*lifecycle: Lifecycle) -> tuple[Model, ...]:

@@ -4,6 +4,7 @@ Pydantic models, dataclasses, TypedDicts, enums, ``list[…]``, ``Literal[…]``
 at the top, so anything else travels as ``{"value": …}``. Rules: the API's page on structured outputs.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -58,11 +59,7 @@ class Shape:
             schema = self._adapter.json_schema()
             self._wrapped = _top(schema).get("type") != "object"
             schema = _wrapped(schema) if self._wrapped else schema
-            if any(part.get("additionalProperties") for part in _objects(schema)):
-                raise PromptError(
-                    f"{self.name} holds a dict with free keys, and the API fills only fields that it knows. Use a list "
-                    "of objects with a key and a value field."
-                )
+            _check(schema, self.name)
             schema = anthropic.transform_schema(schema)
         except (pydantic.PydanticUserError, ValueError, TypeError, NameError) as error:
             if isinstance(error, PromptError):
@@ -135,14 +132,64 @@ def wanted_of(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:
 def _answer(message: Any) -> str:
     """The text of a complete answer."""
     outcome = outcome_of(message)
+    said = " ".join(filter(None, (f"nothing was extracted: {outcome.label}.", _remedy(message))))
     if message.stop_reason == "refusal":
-        raise RefusedReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
+        raise RefusedReply(said, message)
     if message.stop_reason in _CUT:
-        raise IncompleteReply(f"nothing was extracted: {outcome.label}. {outcome.remedy}", message)
+        raise IncompleteReply(said, message)
     text = words(message).strip()
     if not text:
         raise IncompleteReply(f"nothing was extracted: {outcome.label}, and there is no text.", message)
     return text
+
+
+def _remedy(message: Any) -> str:
+    """What to do where there is no complete answer; other than in a conversation, nothing is to be continued."""
+    reason = message.stop_reason
+    if reason == "refusal":
+        explanation = getattr(message.stop_details, "explanation", None)
+        return " ".join(filter(None, (explanation, "Rephrase the prompt, or ask another model.")))
+    return {
+        "max_tokens": "Raise max_tokens: half an object is none.",
+        "model_context_window_exceeded": "Send less: a shorter text, or fewer of them.",
+        "pause_turn": "Send the request again, without server tools.",
+    }.get(reason, "Send it again.")
+
+
+def _check(schema: Any, name: str) -> None:
+    """Refuse what the API's schemas cannot say (its page on structured outputs), before anything is sent."""
+    if any(part.get("additionalProperties") for part in _parts(schema, "object")):
+        raise PromptError(
+            f"{name} holds a dict with free keys, and the API fills only fields that it knows. Use a list "
+            "of objects with a key and a value field."
+        )
+    if any("prefixItems" in part for part in _parts(schema, "array")):
+        raise PromptError(
+            f"{name} holds a tuple, and the API knows lists of one kind of thing only. Use a dataclass with a field "
+            "for each place."
+        )
+    if circle := _circle(schema):
+        raise PromptError(
+            f"{circle} holds itself, and the API takes no recursive types. Use a flat list, each with the place of "
+            "its parent, or name the levels by types of their own."
+        )
+
+
+def _circle(schema: Any) -> str | None:
+    """A type that holds itself, directly or through others."""
+    uses: dict[str, set[str]] = {
+        name: set(re.findall(r'"\$ref": "#/\$defs/([^"]+)"', json.dumps(part)))
+        for name, part in schema.get("$defs", {}).items()
+    }
+    for name, used in uses.items():
+        seen: set[str] = set()
+        todo = set(used)
+        while todo:
+            seen |= todo
+            todo = {deeper for one in todo for deeper in uses.get(one, ())} - seen
+        if name in seen:
+            return name
+    return None
 
 
 def _top(schema: dict[str, Any]) -> dict[str, Any]:
@@ -157,12 +204,12 @@ def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
     return {**outer, "$defs": schema["$defs"]} if "$defs" in schema else outer
 
 
-def _objects(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every object schema in a schema."""
+def _parts(schema: Any, kind: str) -> Iterator[dict[str, Any]]:
+    """Every schema of a kind in a schema."""
     if isinstance(schema, dict):
-        if schema.get("type") == "object":
+        if schema.get("type") == kind:
             yield schema
         schema = list(schema.values())
     if isinstance(schema, list):
         for part in schema:
-            yield from _objects(part)
+            yield from _parts(part, kind)

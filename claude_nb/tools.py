@@ -6,10 +6,12 @@ line, never a traceback.
 """
 
 import asyncio
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -147,12 +149,12 @@ class Toolbox:
         return call.name in self._asking
 
     def _is_async(self, call: Any) -> bool:
-        return asyncio.iscoroutinefunction(self._runnable[call.name].call)
+        return inspect.iscoroutinefunction(self._runnable[call.name].call)
 
     def _result(self, call: Any) -> dict[str, Any]:
         try:
             came = self._runnable[call.name].call(call.input)
-            return _answer(call, asyncio.run(_awaited(came)) if asyncio.iscoroutine(came) else came)
+            return _answer(call, asyncio.run(_awaited(came)) if inspect.iscoroutine(came) else came)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told, the talk goes on
             return _error(call, in_one_line(error))
 
@@ -185,28 +187,44 @@ def _made(function: Any) -> Any:
     import anthropic
     import pydantic
 
-    if not callable(function) or isinstance(function, type):
+    if not inspect.isroutine(function):
         raise PromptError(
             f"a tool is a function with type hints and a docstring, a tool of the SDK, or a dict with name and "
-            f"input_schema, not {function!r}."
+            f"input_schema, not {_kind(function)}."
         )
-    name = getattr(function, "__name__", type(function).__name__)
+    name = function.__name__
     if not _NAME.fullmatch(name):
         raise PromptError(f"{name!r} is no name for a tool: the API takes letters, digits, _ and -. Use def.")
-    make = anthropic.beta_async_tool if asyncio.iscoroutinefunction(function) else anthropic.beta_tool
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise PromptError(f"{name} yields, and a tool gives one answer. Return a list instead.")
+    make = anthropic.beta_async_tool if inspect.iscoroutinefunction(function) else anthropic.beta_tool
     try:
-        return make(function)
+        made = make(function)
     except (pydantic.errors.PydanticUserError, NameError) as error:
         raise PromptError(
             f"the arguments of {name} cannot be described to the model: {str(error).splitlines()[0]}. Use plain types, "
             "dataclasses or pydantic models."
         ) from error
+    if made.to_dict()["input_schema"].get("type") != "object":
+        raise PromptError(
+            f"{name} takes arguments without names (*args or /), and the model gives them by name."
+        )
+    return made
+
+
+def _kind(thing: Any) -> str:
+    """What was given in place of a function, and what to do about it."""
+    if isinstance(thing, partial):
+        return "a functools.partial, which has no name and docstring of its own. Write a def that calls it"
+    if callable(thing) and not isinstance(thing, type):
+        return f"a {type(thing).__name__} object. Write a def that calls it"
+    return repr(thing)
 
 
 async def _answer_of(confirm: Confirm | None, call: Any) -> Any:
     if confirm is None:
         return await ask_async(call.name, _given(call))
-    if asyncio.iscoroutinefunction(confirm):
+    if inspect.iscoroutinefunction(confirm):
         return await confirm(call.name, _given(call))
     return await in_thread(confirm, call.name, _given(call))
 

@@ -5,7 +5,7 @@ from test_stream import END, OPEN, START, STOP, WHOLE, delta, done
 
 from claude_nb import MODEL, Sandbox, connect, connect_async
 from claude_nb.comparison import acompare, compare
-from claude_nb.errors import ClaudeNbError, PromptError
+from claude_nb.errors import ClaudeNbError, ModelError, PromptError
 from claude_nb.sandbox import faults
 
 MODELS = ["claude-haiku-5-5", "claude-opus-4-8", "claude-sonnet-5-5"]
@@ -104,11 +104,13 @@ def test_model_text_and_labels_cannot_run_in_the_page():
         {"prompt": "hi", "models": []},
         {"prompt": "hi", "models": MODEL},
         {"prompts": ["a", " "]},
+        {"prompt": "hi", "models": ["claude-3-opus-20240229"]},
+        {"prompt": "hi", "models": [3]},
     ],
 )
 def test_what_cannot_be_compared_is_one_clear_error_and_nothing_is_sent(given):
     sandbox = Sandbox()
-    with pytest.raises(PromptError):
+    with pytest.raises((PromptError, ModelError)):
         compare(**given, client=connect(sandbox=sandbox, quiet=True))
     assert not sandbox.requests
 

@@ -1,6 +1,9 @@
+import asyncio
 import enum
 import json
+import sqlite3
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import anthropic
@@ -15,8 +18,9 @@ from test_stream import END, OPEN, START, STOP, delta, done
 from typing_extensions import TypedDict
 
 from claude_nb import Chat, Sandbox, connect, connect_async
-from claude_nb.errors import PromptError
-from claude_nb.extract import aextract_many, extract_many
+from claude_nb.bar import Progress
+from claude_nb.errors import ClaudeNbError, PromptError
+from claude_nb.extract import aextract_many, extract_many, storable
 from claude_nb.sandbox import faults
 from claude_nb.shape import ExtractionError, RefusedReply, Shape
 from claude_nb.steps import IncompleteReply
@@ -175,7 +179,7 @@ class TestManyRows:
         assert list(found.columns[:3]) == ["name", "born", "error"]
         assert list(found["born"]) == [1815, 1912]
         assert found["error"].isna().all()
-        assert found.attrs["cost_usd"] == sum(found["cost_usd"])
+        assert float(found.attrs["cost_usd"]) == pytest.approx(found["cost_usd"].sum())
         assert data.join(found)["name"].tolist() == ["Ada", "Alan"]
 
     def test_a_list_and_a_series_do_too(self):
@@ -315,3 +319,173 @@ def test_every_kind_of_missing_value_is_an_empty_row():
     client = connect(sandbox=Sandbox(), quiet=True, ledger=False)
     rows = extract_many([None, float("nan"), pd.NA, pd.NaT, " "], Person, client=client, quiet=True)
     assert list(rows["error"]) == ["empty"] * 5
+
+
+class Node(BaseModel):
+    value: int
+    children: list["Node"]
+
+
+class Tagged(BaseModel):
+    name: str
+    tags: list[str]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (tuple[int, str], "tuple"),
+        (list[tuple[int, int]], "tuple"),
+        (Node, "Node holds itself"),
+        (list[Node], "Node holds itself"),
+        (dict[str, int], "free keys"),
+    ],
+)
+def test_what_the_api_cannot_fill_is_refused_before_anything_is_sent(kind, says):
+    chat, sandbox = chat_of()
+    with pytest.raises(PromptError, match=says):
+        chat.extract("x", kind)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("fault", "says", "not_said"),
+    [
+        (faults.refusal(), "Rephrase the prompt, or ask another model", "conversation"),
+        (faults.context_window(), "Send less", "history.undo"),
+        (faults.truncated(), "Send it again", "continue"),
+    ],
+)
+def test_the_remedy_is_one_for_an_extraction(fault, says, not_said):
+    chat, _ = chat_of(faults=[fault])
+    with pytest.raises(IncompleteReply, match=says) as caught:
+        chat.extract("x", Person)
+    assert not_said not in str(caught.value)
+
+
+class TestTheTable:
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [
+            ({"at_once": 0}, "at_once is 0"),
+            ({"at_once": "4"}, "at_once is '4'"),
+            ({"at_once": True}, "at_once"),
+            ({"poll": -1}, "poll is -1"),
+            ({"client": "sk-x"}, "not a client of the SDK"),
+            ({"model": 3}, "model is 3"),
+            ({"model": "claude-3-opus-20240229"}, "was retired"),
+        ],
+    )
+    def test_what_cannot_work_is_one_clear_error_at_the_call(self, wrong, says):
+        with pytest.raises(ClaudeNbError, match=says):
+            extract_many(["a"], Person, **wrong)
+
+    def test_a_client_of_the_other_kind_is_told_what_to_call(self, run):
+        with pytest.raises(ClaudeNbError, match="await aextract_many"):
+            extract_many(["a"], Person, client=connect_async(mode="sandbox", quiet=True))
+        with pytest.raises(ClaudeNbError, match=r"use extract_many\("):
+            run(aextract_many(["a"], Person, client=connect(mode="sandbox", quiet=True)))
+
+    def test_an_error_that_every_row_would_meet_is_raised_by_the_async_one_too(self, run):
+        with pytest.raises(anthropic.NotFoundError):
+            run(
+                aextract_many(
+                    ["a", "b"],
+                    Person,
+                    client=connect_async(mode="sandbox", quiet=True),
+                    model="claude-tomorrow-9",
+                )
+            )
+
+    def test_no_rows_give_an_empty_frame_with_its_columns(self, capsys):
+        found = extract_many([], Person, client=connect(mode="sandbox", quiet=True))
+        assert len(found) == 0
+        assert {"error", "stop_reason", "cost_usd"} <= set(found.columns)
+
+    def test_plain_fields_go_to_a_database_as_they_are(self):
+        client = connect(sandbox=Sandbox(replies=[ADA, "no json"]), quiet=True)
+        found = extract_many(["a", "", "b"], Person, client=client, at_once=1, quiet=True)
+        database = sqlite3.connect(":memory:")
+        found.to_sql("people", database, index=False)
+        assert database.execute("select name, born from people where error is null").fetchall() == [
+            ("Ada", 1815)
+        ]
+
+    def test_nested_fields_go_there_as_json(self):
+        reply = '{"name": "Ada", "tags": ["math", "poetry"]}'
+        client = connect(sandbox=Sandbox(replies=[reply]), quiet=True)
+        found = extract_many(["a"], Tagged, client=client, quiet=True)
+        assert found["tags"][0] == ["math", "poetry"]
+        database = sqlite3.connect(":memory:")
+        storable(found).to_sql("people", database, index=False)
+        ((tags,),) = database.execute("select tags from people").fetchall()
+        assert json.loads(tags) == ["math", "poetry"]
+
+    def test_what_a_batch_may_cost_is_said_before_it_is_sent(self, capsys):
+        sandbox = Sandbox()
+        client = connect(sandbox=sandbox, quiet=True)
+        found = extract_many(["Ada 1815", "Alan 1912"], Person, client=client, batch=True, poll=0.01)
+        first, second, last = capsys.readouterr().out.splitlines()
+        assert first.startswith("claude_nb: 2 rows as a batch, about ")
+        assert "at half the price (estimated)" in first
+        assert "msgbatch_" in second
+        most = float(first.split("$")[1].split()[0])
+        assert float(found.attrs["cost_usd"]) <= most
+        assert "2 rows, 0 with errors" in last
+
+    def test_an_unknown_batch_is_not_said_to_go_on(self):
+        with pytest.raises(anthropic.NotFoundError) as caught:
+            extract_many(["a"], Person, client=connect(mode="sandbox", quiet=True), batch="msgbatch_none")
+        assert not getattr(caught.value, "__notes__", [])
+
+    def test_a_cancelled_table_sends_nothing_more(self, run):
+        sandbox = Sandbox(pace="20 tok/s")
+
+        async def cancelled():
+            client = connect_async(sandbox=sandbox, quiet=True)
+            task = asyncio.ensure_future(
+                aextract_many(["a"] * 9, Person, client=client, at_once=2, quiet=True)
+            )
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            sent = len(sandbox.requests)
+            await asyncio.sleep(0.3)
+            return sent
+
+        assert run(cancelled()) == len(sandbox.requests) == 2
+
+
+class TestProgress:
+    def test_a_terminal_sees_how_far_it_is_and_then_nothing(self, monkeypatch, capsys):
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        with Progress(2) as progress:
+            progress.step(Decimal("0.5"))
+            progress.step(None)
+        shown = capsys.readouterr().out
+        assert "1 of 2 rows · $0.50" in shown
+        assert "2 of 2 rows · unknown" in shown
+        assert shown.endswith("\r\033[K")
+
+    @pytest.mark.parametrize("quiet", [True, False])
+    def test_a_pipe_sees_nothing(self, capsys, quiet):
+        with Progress(1, quiet=quiet) as progress:
+            progress.step(Decimal(0))
+        assert not capsys.readouterr().out
+
+    def test_a_notebook_has_a_bar_that_leaves_nothing_behind(self, monkeypatch):
+        shown = []
+
+        class Handle:
+            def update(self, data, *, raw):
+                shown.append(data)
+
+        monkeypatch.setattr("claude_nb.bar.in_notebook", lambda: True)
+        monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data) or Handle())
+        with Progress(2) as progress:
+            progress.step(Decimal("0.5"))
+            assert progress._bar.value == 1
+            assert "1 of 2 rows" in progress._bar.description
+        assert list(shown[0]) == ["application/vnd.jupyter.widget-view+json"]
+        assert shown[1] == {}

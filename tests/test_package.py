@@ -80,7 +80,7 @@ def test_rooms_import_only_from_floors_below():
         ["credentials", "sandbox", "outcome", "turn", "join", "mend", "attach", "steps"],
         ["waiting", "ledger", "bill"],
         ["plots", "footer", "widgets"],
-        ["screens", "showing", "results", "asking", "tools", "mcp"],
+        ["screens", "showing", "bar", "results", "asking", "tools", "mcp"],
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape", "doing"],
         ["batch", "extract", "app", "chat"],

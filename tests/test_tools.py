@@ -1,5 +1,6 @@
 import asyncio
 import enum
+import functools
 import io
 import json
 import threading
@@ -578,3 +579,40 @@ def test_an_exception_that_cannot_be_encoded_is_still_told_to_the_model():
     client = connect(sandbox=Sandbox(replies=[[call], "done"]), quiet=True, ledger=False)
     message = Chat(client, tools=[broken], display=False).send("go")
     assert message.content[-1].text == "done"
+
+
+def _yields(a: int):
+    """Yield."""
+    yield a
+
+
+async def _yields_async(a: int):
+    """Yield."""
+    yield a
+
+
+def _unnamed(*numbers: int) -> int:
+    """Add."""
+    return sum(numbers)
+
+
+class _Callable:
+    def __call__(self, a: int) -> int:
+        """Give it back."""
+        return a
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (_yields, "Return a list"),
+        (_yields_async, "Return a list"),
+        (functools.partial(add, b=2), "functools.partial"),
+        (_unnamed, "arguments without names"),
+        (_Callable(), "a _Callable object. Write a def"),
+        (lambda a: a, "no name for a tool"),
+    ],
+)
+def test_what_cannot_be_a_tool_is_refused_by_the_chat_at_once(wrong, says):
+    with pytest.raises(PromptError, match=says):
+        Chat(tools=[wrong])
