@@ -32,10 +32,9 @@ def besides(ledger: Ledger) -> list[str]:
     """Give a line for each thing the ledger holds beside its own real calls: simulated ones, imported sources."""
     simulated = ledger.total(simulated=True)
     lines = [f"besides, in the sandbox: {simulated}; --simulated shows them"] if simulated.calls else []
-    sources = [str(name) for name in ledger.by("source").index if name != "own"]
     return lines + [
         f"besides, imported: {ledger.where(source=name).total()}; --source {name} shows them"
-        for name in sources
+        for name in ledger.sources()
     ]
 
 
@@ -45,10 +44,10 @@ def from_source(ledger: Ledger, name: str) -> Ledger:
     Raises:
         LedgerError: Nothing was imported from there.
     """
-    there = [str(source) for source in ledger.by("source").index]
+    there = ledger.sources()
     if name not in there:
         raise LedgerError(
-            f"Nothing from {name!r} is in the ledger. It has: {', '.join(there) or 'no calls yet'}."
+            f"Nothing from {name!r} is in the ledger. Imported are: {', '.join(there) or 'no sources yet'}."
         )
     return ledger.where(source=name)
 

@@ -316,13 +316,13 @@ def test_a_row_the_database_never_takes_keeps_no_other_out(tmp_path):
     assert reopened(path).total().calls == 2
 
 
-def test_text_that_no_database_takes_is_stored_without_it(tmp_path):
+def test_text_that_no_database_takes_or_a_terminal_would_obey_is_stored_without_it(tmp_path):
     ledger = reopened(tmp_path / "spend.db")
-    with serving(Reply(message(message_id="m\0\ud800", model="caf\u00e9"))) as server:
+    with serving(Reply(message(message_id="m\0\ud800", model="\x1b[2Jcaf\u00e9\u202e"))) as server:
         call(server, ledger)
     assert ledger.health().ok
-    assert list(ledger.frame()["message_id"]) == ["m\ufffd?"]
-    assert list(ledger.frame()["model"]) == ["caf\u00e9"]
+    assert list(ledger.frame()["message_id"]) == ["m\ufffd\ufffd"]
+    assert list(ledger.frame()["model"]) == ["\ufffd[2Jcaf\u00e9\ufffd"]
 
 
 # ---- several processes

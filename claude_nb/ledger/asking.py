@@ -117,6 +117,12 @@ class Asking:
 
         return questions.grouped(self._store, self._only, key, simulated=simulated)
 
+    def sources(self) -> list[str]:
+        """The names of what was imported: ``where(source=...)`` shows one, ``by("source")`` all."""
+        from . import questions
+
+        return questions.sources(self._store)
+
     def frame(self) -> "pd.DataFrame":
         """A row an attempt, oldest first, with the API's own column names.
 

@@ -1,6 +1,7 @@
 """Opens the database: SQLite in WAL mode and for its owner only, or PostgreSQL."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,9 @@ from claude_nb.errors import LedgerError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line separators, changes of direction, halves of surrogate pairs."""
 
 BUSY_SECONDS = 3.0
 """How long a writer waits for another before the row goes to the side folder."""
@@ -74,10 +78,8 @@ def insert_of(url: str) -> Any:
 
 
 def storable(value: Any) -> Any:
-    """The value, a text without what no database takes: null characters and halves of surrogate pairs."""
-    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
-        return value
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    """The value, a text without what no database takes or a terminal would obey: a server's words are hostile."""
+    return value if not isinstance(value, str) or value.isprintable() else _UNSAFE.sub("\ufffd", value)
 
 
 def _create_file(path: Path | None) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 
 from .money import digits, format_usd
-from .questions import add_to, is_chosen, sums
+from .questions import sums
+from .running import add_to, is_chosen
 from .sessions import SESSION
 from .total import TOKEN_CLASSES, Total
 from .upkeep import explain_abandoned

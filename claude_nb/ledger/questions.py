@@ -13,14 +13,15 @@ from .attempt import IMPORTED
 from .money import from_pico
 from .schema import attempts
 from .sessions import SESSION
+from .total import TOKEN_CLASSES
 from .upkeep import explain_abandoned
 
 if TYPE_CHECKING:
     from .store import Store
 
 _C = attempts.c
-_BILLED_OPS = ("messages", "batch_item", SESSION)
-_BILLABLE = and_(_C.op.in_(_BILLED_OPS), _C.outcome != "budget_refused")
+BILLED_OPS = ("messages", "batch_item", SESSION)
+_BILLABLE = and_(_C.op.in_(BILLED_OPS), _C.outcome != "budget_refused")
 _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
 _KEYS = (
@@ -41,13 +42,6 @@ _KEYS = (
     "project",
     "user",
     "source",
-)
-_TOKENS = (
-    "input_tokens",
-    "ephemeral_5m_input_tokens",
-    "ephemeral_1h_input_tokens",
-    "cache_read_input_tokens",
-    "output_tokens",
 )
 SINCE = "since"  # beside column names in what a ledger is restricted to: the first moment that counts
 OWN = "own"  # the name, beside those of imported sources, of what this package recorded itself
@@ -74,7 +68,7 @@ def _measures(key: str = "") -> list[ColumnElement[Any]]:
     return [
         calls.label("calls"),
         func.count().label("attempts"),
-        *(func.sum(_C[name]).label(name) for name in _TOKENS),
+        *(func.sum(_C[name]).label(name) for name in TOKEN_CLASSES),
         func.sum(_C.cost_pico).label("usd"),
         func.sum(case((_PENDING, _C.cost_low_pico))).label("low"),
         func.sum(case((_PENDING, _C.cost_high_pico))).label("high"),
@@ -120,31 +114,6 @@ def sums(only: Mapping[str, str], *, simulated: bool) -> Select[Any]:
     return select(*_measures()).where(*filters(only, simulated=simulated))
 
 
-def add_to(sums: dict[str, Any], row: Mapping[str, Any]) -> None:
-    """Count a row that was just settled into a row of sums, by the same rules."""
-    pending = not row["usage_final"] and row["outcome"] != "http_error"
-    more = {name: row.get(name) for name in _TOKENS}
-    more |= {"calls": row.get("attempt") == 0, "attempts": 1, "usd": row.get("cost_pico")}
-    more |= {"unfinished": pending, "unpriced": row.get("cost_low_pico") is None}
-    more["partly_priced"] = row.get("unpriced_tools") is not None
-    if pending:
-        more |= {"low": row.get("cost_low_pico"), "high": row.get("cost_high_pico")}
-        more |= {"unbounded": row.get("cost_high_pico") is None}
-    for name, value in more.items():
-        sums[name] = int(sums[name] or 0) + int(value or 0)
-
-
-def is_chosen(row: Mapping[str, Any], only: Mapping[str, str]) -> bool:
-    """Whether a row that was just settled belongs to a part of the ledger, and can be billed."""
-    if row["op"] not in _BILLED_OPS or row["outcome"] == "budget_refused":
-        return False
-    return all(
-        row["ts"] >= value if name == SINCE else row.get(name) == value
-        for name, value in only.items()
-        if (name, value) != ("source", OWN)
-    )
-
-
 def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: bool) -> pd.DataFrame:
     """The sums by one key."""
     if key not in _KEYS:
@@ -163,7 +132,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
             key: row["key"],
             "calls": row["calls"],
             "attempts": row["attempts"],
-            **{name: row[name] for name in _TOKENS},
+            **{name: row[name] for name in TOKEN_CLASSES},
             "cost_usd": _float(row["usd"]),
             "cost_low": _float(_sum(row["usd"], row["low"])),
             "cost_high": None if row["unbounded"] else _float(_sum(row["usd"], row["high"])),
@@ -177,7 +146,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         key,
         "calls",
         "attempts",
-        *_TOKENS,
+        *TOKEN_CLASSES,
         "cost_usd",
         "cost_low",
         "cost_high",
@@ -186,7 +155,7 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         "partly_priced",
     ]
     table = pd.DataFrame(rows, columns=columns)
-    counts = ["calls", "attempts", "unfinished", "unpriced", "partly_priced", *_TOKENS]
+    counts = ["calls", "attempts", "unfinished", "unpriced", "partly_priced", *TOKEN_CLASSES]
     table = table.astype(
         dict.fromkeys(counts, "Int64") | dict.fromkeys(["cost_usd", "cost_low", "cost_high"], "float64")
     )
@@ -194,6 +163,11 @@ def grouped(store: "Store", only: Mapping[str, str], key: str, *, simulated: boo
         ["cost_usd", "_name"], ascending=[False, True]
     )
     return table.loc[order.index].set_index(key)
+
+
+def sources(store: "Store") -> list[str]:
+    """The names of the imported sources."""
+    return sorted(row.source for row in store.query(select(_C.source).where(_C.op == IMPORTED).distinct()))
 
 
 def _by_tag(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -224,7 +198,7 @@ _FRAME = (
     "model",
     "outcome",
     "stop_reason",
-    *_TOKENS,
+    *TOKEN_CLASSES,
     "thinking_tokens",
     "web_search_requests",
     "unpriced_tools",
@@ -283,7 +257,7 @@ def frame(store: "Store", only: Mapping[str, str]) -> pd.DataFrame:
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     """The columns a reader looks for first, first."""
-    first = ["ts", "model", *_TOKENS, *_MONEY.values(), "outcome", "stop_reason", "simulated"]
+    first = ["ts", "model", *TOKEN_CLASSES, *_MONEY.values(), "outcome", "stop_reason", "simulated"]
     return table[first + [name for name in table.columns if name not in first]]
 
 
