@@ -25,22 +25,29 @@ _STEPS = (100_000, 200_000)
 """Sizes of prompt at which some model has changed its price: prompts of both sides are not summed together."""
 
 
-def recent(ledger: "Ledger", most: int) -> "tuple[Ledger, int]":
-    """The ledger from its ``most``-th last attempt on, and how many attempts are earlier."""
-    from sqlalchemy import func, select
+def recent(ledger: "Ledger", most: int) -> "Ledger | None":
+    """The ledger from its ``most``-th last attempt on; None where it has no more than these."""
+    from sqlalchemy import select
 
     from .questions import filters
     from .schema import attempts
 
     store, only = ledger._store, ledger._only  # noqa: SLF001 - a reader in the ledger's own room
     at = attempts.c.ts
-    found = store.query(select(at).where(*filters(only)).order_by(at.desc()).limit(1).offset(most - 1))
-    if not found:
-        return ledger, 0
-    first = found[0].ts
-    count = select(func.count()).select_from(attempts).where(*filters(only), at < first)
-    earlier = store.query(count)[0][0]
-    return (ledger.since(first), int(earlier)) if earlier else (ledger, 0)
+    last = select(at).where(*filters(only)).order_by(at.desc()).limit(2).offset(most - 1)
+    found = store.query(last)
+    return ledger.since(found[0].ts) if len(found) > 1 else None
+
+
+def size_of(ledger: "Ledger") -> int:
+    """How many attempts the ledger holds."""
+    from sqlalchemy import func, select
+
+    from .questions import filters
+    from .schema import attempts
+
+    store, only = ledger._store, ledger._only  # noqa: SLF001 - as above
+    return int(store.query(select(func.count()).select_from(attempts).where(*filters(only)))[0][0])
 
 
 def hourly(ledger: "Ledger") -> "pd.DataFrame":

@@ -45,12 +45,14 @@ def calls_of(source: Any, most: int | None = None) -> "pd.DataFrame":
         LedgerError: The source has no frame of calls.
     """
     if isinstance(source, Ledger):
-        from claude_nb.ledger.bulk import recent
+        from claude_nb.ledger.bulk import recent, size_of
 
-        source, earlier = recent(source, most or MOST)
-        frame = _asked(source.frame())
-        if earlier:
-            frame.attrs["earlier"] = earlier
+        last = recent(source, most or MOST)
+        if last is None:
+            return _asked(source.frame())
+        whole = last.frame()
+        frame = _asked(whole)
+        frame.attrs["earlier"] = size_of(source) - len(whole)
         return frame
     return _asked(_frame_of(source))
 
@@ -68,7 +70,7 @@ def sums_of(source: Any, *keys: str) -> "pd.DataFrame":
     if isinstance(source, Ledger):
         from claude_nb.ledger.bulk import by_label, hourly, recent
 
-        if recent(source, MOST)[1]:
+        if recent(source, MOST) is not None:
             return _asked(by_label(source, keys) if keys else hourly(source))
     return calls_of(source)
 

@@ -39,15 +39,14 @@ def rates_by_call(calls: "pd.DataFrame") -> "pd.DataFrame":
             "size": sum((prompt > step).astype("int64") for step in _STEPS),
         }
     )
-    found = keys.drop_duplicates().copy()
+    found = keys.drop_duplicates()
     typical = (0, *(step + 1 for step in _STEPS))
-    for name in RATES.values():
-        found[name] = float("nan")
-    for place, row in zip(found.index, records(found), strict=True):
+    rows = []
+    for row in records(found):
         day = None if pd.isna(row["day"]) else row["day"]
         rates = rates_of(row["model"], day, typical[row["size"]], row["speed"])
-        if rates is not None:
-            per_token = [float(getattr(rates, name)) / 1e6 for name in RATES.values()]
-            found.loc[place, list(RATES.values())] = per_token
+        rows.append([None if rates is None else float(getattr(rates, name)) / 1e6 for name in RATES.values()])
+    prices = pd.DataFrame(rows, columns=list(RATES.values()), index=found.index, dtype="float64")
+    found = found.join(prices)
     merged = keys.merge(found, on=["model", "day", "speed", "size"], how="left")
     return merged[list(RATES.values())].set_index(calls.index)

@@ -131,7 +131,7 @@ def _grown(source: Ledger, call: Any) -> "tuple[list[Growth], bool]":
     from claude_nb.ledger.insight import explain, growths
     from claude_nb.ledger.turns import turns
 
-    ledger = recent(source, _LAST)[0] if call == -1 else source
+    ledger = (recent(source, _LAST) if call == -1 else None) or source
     store, only = ledger._store, ledger._only  # noqa: SLF001 - a reader of the same ledger
     found = turns(store, only)
     if not found and call == -1:

@@ -98,7 +98,7 @@ def _is_repeated(source: Any, calls: "pd.DataFrame") -> "pd.Series":
         return calls["model"].isna() & False
     from claude_nb.ledger.bulk import recent, repeated
 
-    return calls["call_id"].isin(repeated(recent(source, MOST)[0]))
+    return calls["call_id"].isin(repeated(recent(source, MOST) or source))
 
 
 def _amount(kind: "pd.Series") -> str:
