@@ -104,7 +104,7 @@ class _Answer:
         self._blocks: list[Block] = []
         self._endings: list[Ending] = []
         self._onto: int | None = None  # the text block that this reply goes on with
-        self._shift: int | None = 0  # from this reply's indices to the answer's; None until its text begins
+        self._first: int | None = 0  # the first block of this reply that is shown; None until it has begun
         self._seam = _Seam("")
         self._held: list[Op] = []  # the closing of blocks at the end: their text may go on
 
@@ -128,7 +128,7 @@ class _Answer:
     def go_on(self, *, cut: bool) -> None:
         """Expect another reply, which goes on with the last text if that was cut."""
         self._onto = _last_text(self._blocks) if cut else None
-        self._shift = len(self._blocks) if self._onto is None else None
+        self._first = 0 if self._onto is None else None
         if self._onto is not None:
             self._seam = _Seam(self._blocks[self._onto].text)
 
@@ -136,11 +136,21 @@ class _Answer:
         for op in ops:
             if op[0] == "state":
                 self._screen.draw([op])
-            elif self._shift is not None:
-                self._place([op[0], op[1] + self._shift, *op[2:]])
-            elif op[0] == "open" and op[2] == "text" and self._onto is not None:
-                self._shift = self._onto - op[1]
-                self._held = [held for held in self._held if held != ["close", self._onto]]
+            elif self._first is not None:
+                at = len(self._blocks) if self._onto is None else self._onto
+                self._place([op[0], op[1] - self._first + at, *op[2:]])
+            elif op[0] == "open":
+                self._begin_onward(op)
+
+    def _begin_onward(self, op: Op) -> None:
+        """Go on with the cut text, or behind it; what was thought in between is left out."""
+        _, index, kind, _ = op
+        if kind == "text":
+            self._first = index
+            self._held = [held for held in self._held if held != ["close", self._onto]]
+        elif not kind.endswith("thinking"):
+            self._first, self._onto = index, None
+            self.draw([op])
 
     def _place(self, op: Op) -> None:
         name, index = op[:2]
@@ -157,7 +167,11 @@ class _Answer:
                 self._held = []
 
     def end(self, blocks: list[Block], ending: Ending) -> None:
-        self._blocks = _continued(self._blocks, blocks, self._onto)
+        shown = blocks[self._first :] if self._first is not None else []
+        if self._onto is not None and shown:
+            shown[0] = _continued(self._blocks[self._onto], shown[0])
+            self._blocks = self._blocks[: self._onto]
+        self._blocks = self._blocks + shown
         self._endings.append(ending)
 
     def settle(self) -> None:
@@ -195,13 +209,6 @@ def _last_text(blocks: list[Block]) -> int | None:
     return max((index for index, block in enumerate(blocks) if block.type == "text"), default=None)
 
 
-def _continued(blocks: list[Block], more: list[Block], onto: int | None) -> list[Block]:
-    """Give the blocks of both, joined as ``join.joined`` joins the messages."""
-    first = next((index for index, block in enumerate(more) if block.type == "text"), None)
-    if onto is None or first is None:
-        return blocks + more
-    before, after = blocks[onto], more[first]
-    text = replace(
-        after, pieces=[seam(before.text, after.text)], citations=before.citations + after.citations
-    )
-    return [*blocks[:onto], text, *more[first + 1 :]]
+def _continued(before: Block, after: Block) -> Block:
+    citations = before.citations + after.citations
+    return replace(after, pieces=[seam(before.text, after.text)], citations=citations)

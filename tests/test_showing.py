@@ -15,6 +15,12 @@ from claude_nb.stream import read
 
 CUT = "The sum of the first hundred numbers, as the young Gauss saw at once, is five thou"
 
+BLOCKS = {
+    "text": {"text": ""},
+    "thinking": {"thinking": ""},
+    "tool_use": {"id": "t", "name": "f", "input": {}},
+}
+
 
 def event(kind: str, **data) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
@@ -34,7 +40,7 @@ def body(*blocks: tuple[str, str], reason: str = "end_turn", tokens: int = 7) ->
         "message_start", message={**message, "stop_reason": None, "stop_sequence": None, "usage": usage}
     )
     for index, (kind, text) in enumerate(blocks):
-        out += event("content_block_start", index=index, content_block={"type": kind, kind: ""})
+        out += event("content_block_start", index=index, content_block={**BLOCKS[kind], "type": kind})
         for at in range(0, len(text), 5):
             delta = {"type": f"{kind}_delta", kind: text[at : at + 5]}
             out += event("content_block_delta", index=index, delta=delta)
@@ -61,7 +67,6 @@ class Recorder(Silent):
                 assert args[0] not in self.kinds
                 self.kinds[args[0]], self.texts[args[0]] = args[1], ""
             elif name == "add":
-                assert args[0] not in self.closed
                 self.texts[args[0]] += args[1]
             elif name == "close":
                 self.closed.append(args[0])
@@ -114,6 +119,26 @@ def test_it_can_be_cut_again_and_again(screens):
     words = "one two three four five six seven eight nine ten"
     answer(*(body(("text", words[at : at + 12]), reason="max_tokens") for at in range(0, len(words), 12)))
     assert [screen.texts for screen in screens] == [{0: words}]
+
+
+def test_a_continuation_that_calls_a_tool_shows_the_call_and_not_what_was_thought_before(screens):
+    answer(
+        body(("text", CUT), reason="max_tokens"), body(("thinking", "hm"), ("tool_use", ""), ("text", "so"))
+    )
+    assert screens[0].texts == {0: CUT, 1: "", 2: "so"}
+    assert [kind for kind, _ in screens[0].ended[0]] == ["text", "tool_use", "text"]
+
+
+def test_a_continuation_that_only_thinks_adds_nothing(screens):
+    answer(body(("text", CUT), reason="max_tokens"), body(("thinking", "hm"), reason="max_tokens"))
+    assert screens[0].texts == {0: CUT}
+    assert screens[0].ended[0] == [("text", CUT)]
+
+
+def test_what_stood_behind_the_cut_text_gives_way(screens):
+    answer(body(("text", CUT), ("tool_use", ""), reason="max_tokens"), body(("text", "sand and fifty.")))
+    assert screens[0].texts == {0: CUT + "sand and fifty.", 1: ""}
+    assert screens[0].ended[0] == [("text", CUT + "sand and fifty.")]
 
 
 def test_a_paused_reply_is_followed_by_the_blocks_of_the_next(screens):

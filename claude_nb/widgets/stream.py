@@ -31,6 +31,8 @@ class StreamView(LiveView):
         view.clear()
     """
 
+    # Every view brings the module: one that was sent once would be missing after a reload and in front ends that give
+    # each cell a frame of its own, and a busy kernel could not send it again.
     _esm = _STATIC / "stream.js"
     _css = _STATIC / "stream.css"
 
