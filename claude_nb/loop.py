@@ -76,6 +76,7 @@ class Loop:
         self._after: Any = None  # the reply that the next one goes on with
         self._turns, self._began, self._spent = 0, time.monotonic(), Decimal(0)
         self._unpriced: str | None = None
+        self._simulated = False
 
     def steps(self) -> Generator[Ask | Run, Any, Any]:
         """Yield each step and return the answer, an SDK ``Message``; None when it was stopped before it began.
@@ -125,6 +126,7 @@ class Loop:
             self._take_back(reading.error)
         else:
             self.history.reply(reading.message, simulated=reading.simulated)
+            self._simulated = reading.simulated
             self._count(reading.message)
             self._undo = ""
         if reading.error is not None:
@@ -247,7 +249,7 @@ class Loop:
         except LimitReached:
             self.history.results([_failed(call.id, "Not run: a limit was reached.") for call in calls])
             raise
-        run = Run(calls, self._left())
+        run = Run(calls, self._left(), simulated=self._simulated)
         missing = "Interrupted before it had finished."
         try:
             yield run

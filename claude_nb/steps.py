@@ -59,11 +59,15 @@ class Run:
         calls: The calls, in the order of the reply.
         seconds: How long to wait for them at most; None for no limit.
         results: ``tool_result`` blocks by ``tool_use_id``; also those that were ready before an interrupt.
+        took: Seconds that each call took, by ``tool_use_id``.
+        simulated: Whether the offline sandbox made the calls; their times are then not worth telling.
     """
 
     calls: list[Any]
     seconds: float | None = None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    simulated: bool = False
 
 
 def drive(steps: Generator[Ask | Run, Any, Any], do: Callable[[Ask | Run], Any]) -> Any:

@@ -8,6 +8,7 @@ line, never a traceback.
 import asyncio
 import inspect
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -108,10 +109,10 @@ class Toolbox:
             if not self._asks(call) or _allowed(run, call, (confirm or ask)(call.name, _given(call)))
         ]
         if len(calls) == 1 and run.seconds is None and not self._is_async(calls[0]):
-            run.results[calls[0].id] = self._result(calls[0])
+            run.results[calls[0].id] = self._result(run, calls[0])
             return
         pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="claude_nb tool")
-        futures = {pool.submit(copy_context().run, self._result, call): call for call in calls}
+        futures = {pool.submit(copy_context().run, self._result, run, call): call for call in calls}
         try:
             wait(futures, timeout=run.seconds)
         finally:
@@ -127,7 +128,7 @@ class Toolbox:
             for call in self._known(run)
             if not self._asks(call) or _allowed(run, call, await _answer_of(confirm, call))
         ]
-        tasks = {asyncio.ensure_future(self._result_async(call)): call for call in calls}
+        tasks = {asyncio.ensure_future(self._result_async(run, call)): call for call in calls}
         try:
             if tasks:
                 await asyncio.wait(tasks, timeout=run.seconds)
@@ -151,21 +152,27 @@ class Toolbox:
     def _is_async(self, call: Any) -> bool:
         return inspect.iscoroutinefunction(self._runnable[call.name].call)
 
-    def _result(self, call: Any) -> dict[str, Any]:
+    def _result(self, run: Run, call: Any) -> dict[str, Any]:
+        began = time.monotonic()
         try:
             came = self._runnable[call.name].call(call.input)
             return _answer(call, asyncio.run(_awaited(came)) if inspect.iscoroutine(came) else came)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told, the talk goes on
-            return _error(call, in_one_line(error))
+            return _error(call, _told(error))
+        finally:
+            run.took[call.id] = time.monotonic() - began
 
-    async def _result_async(self, call: Any) -> dict[str, Any]:
+    async def _result_async(self, run: Run, call: Any) -> dict[str, Any]:
         if not self._is_async(call):
             # anyio's threads, in which the SDK's sync tools of an MCP session find their loop
-            return await anyio.to_thread.run_sync(self._result, call, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(self._result, run, call, abandon_on_cancel=True)
+        began = time.monotonic()
         try:
             return _answer(call, await self._runnable[call.name].call(call.input))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the model is told, the talk goes on
-            return _error(call, in_one_line(error))
+            return _error(call, _told(error))
+        finally:
+            run.took[call.id] = time.monotonic() - began
 
 
 def in_one_line(error: BaseException) -> str:
@@ -249,7 +256,16 @@ def _answer(call: Any, value: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call.id, "content": content(value)}
 
 
-def _error(call: Any, reason: str) -> dict[str, Any]:
+def _told(error: BaseException) -> Any:
+    """What the model is told of an exception; a ``ToolError`` of the SDK may hold pictures."""
+    from anthropic.lib.tools import ToolError
+
+    if isinstance(error, ToolError) and not isinstance(error.content, str):
+        return content(list(error.content))
+    return in_one_line(error)
+
+
+def _error(call: Any, reason: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call.id, "content": reason, "is_error": True}
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import anthropic
 import pandas as pd
@@ -20,7 +21,8 @@ from claude_nb import Chat, History, Sandbox, connect, connect_async
 from claude_nb.asking import ask
 from claude_nb.attach import CHARACTERS, content, text
 from claude_nb.errors import ClaudeNbError, PromptError
-from claude_nb.steps import LimitReached
+from claude_nb.results import show_results
+from claude_nb.steps import LimitReached, Run
 from claude_nb.tools import Toolbox, in_one_line, tool
 
 
@@ -616,3 +618,30 @@ class _Callable:
 def test_what_cannot_be_a_tool_is_refused_by_the_chat_at_once(wrong, says):
     with pytest.raises(PromptError, match=says):
         Chat(tools=[wrong])
+
+
+@pytest.mark.parametrize("make", [lambda box, job: box.run(job), lambda box, job: asyncio.run(box.arun(job))])
+def test_a_live_call_says_how_long_it_took_and_a_simulated_one_does_not(make, capsys):
+    calls = [SimpleNamespace(id="toolu_1", name="add", input={"a": 1, "b": 2})]
+    for simulated, shown in ((False, "[Tool result: add · 0.0 s]"), (True, "[Tool result: add]")):
+        job = Run(calls, simulated=simulated)
+        make(Toolbox([add]), job)
+        show_results(job)
+        assert shown in capsys.readouterr().out
+
+
+def test_pictures_in_a_tool_error_reach_the_model():
+    picture = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
+    }
+
+    def fail() -> str:
+        """Fail with a picture."""
+        raise ToolError([{"type": "text", "text": "see"}, picture])
+
+    chat, sandbox = chat_of([call("fail")], tools=[fail])
+    chat.send("go")
+    (result,) = sandbox.requests[-1]["messages"][-1]["content"]
+    assert result["is_error"]
+    assert [block["type"] for block in result["content"]] == ["text", "image"]
