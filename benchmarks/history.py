@@ -2,7 +2,9 @@
 
 Run: python benchmarks/history.py [messages]...
 
-Default: 1000 2000 5000 10000. langchain-core is compared where it is installed.
+Default: 1000 2000 5000 10000. langchain-core is compared where it is installed, which may be a folder of its own:
+pip install --target FOLDER langchain-core, then PYTHONPATH=FOLDER. Seconds differ between machines: read the ratios of
+one run. The last table is what what_if() takes for a conversation of as many turns.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints what it measured
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_nb import History
-from claude_nb.trim import drop_tool_results, keep_tokens
+from claude_nb.trim import drop_tool_results, keep_last, keep_tokens
 
 WORDS = "some words that a reader or a model might write, one after the other. "
 USAGE = {
@@ -141,6 +143,20 @@ def main(lengths: list[int]) -> None:
               f"{mine:>8.1f}{theirs:>9.1f}{mine / theirs:>7.2f}")  # fmt: skip
 
 
+def replayed(turns: int) -> float:
+    """How long what_if takes for a conversation of so many turns and three policies."""
+    history = History(system="Be brief. " * 200)
+    for number in range(turns):
+        history.user(f"{number} " + WORDS * 30)
+        usage = {"input_tokens": 1_000 * (number + 1), "output_tokens": 10}
+        text = [{"type": "text", "text": f"{number}"}]
+        history.reply(
+            {"role": "assistant", "content": text, "stop_reason": "end_turn", "model": "claude-opus-5-5"}
+            | {"usage": usage}
+        )
+    return seconds(lambda: history.what_if([None, keep_last(20), keep_tokens(100_000)]))
+
+
 def asked(history: History) -> History:
     """A history that has made a request, with all it remembers for the next one."""
     history.request(trim=keep_tokens(50_000))
@@ -149,4 +165,9 @@ def asked(history: History) -> History:
 
 
 if __name__ == "__main__":
+    if langchain(4) is None:
+        print("langchain-core is not installed, so its column is empty\n")
     main([int(length) for length in sys.argv[1:]] or [1_000, 2_000, 5_000, 10_000])
+    print(f"\n{'turns':>9}{'what_if':>9}")
+    for turns in (100, 250, 500, 1_000):
+        print(f"{turns:>9,}{replayed(turns):>8.2f}s")

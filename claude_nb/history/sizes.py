@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.models import MODEL, Model, find
@@ -33,17 +34,11 @@ class Sizes:
 
     def __init__(self, system: Any, tools: Sequence[Json]) -> None:
         self._system, self._tools = system, tools
-        self._known: dict[tuple[int, int], tuple[int, int]] = {}
+        self._known: dict[tuple[int, int], Item] = {}
 
     def guesses(self, tree: Tree, model: Model) -> list[tuple[int, int]]:
         """Estimated tokens of each message as it is sent, and with its tool results cleared."""
-        return [self._guess(number, tree.entries[number], model) for number in tree.numbers]
-
-    def _guess(self, number: int, entry: Entry, model: Model) -> tuple[int, int]:
-        key = (number, model.tokenizer)
-        if key not in self._known:
-            self._known[key] = _estimate(entry, model)
-        return self._known[key]
+        return [(item.tokens, item.cleared_tokens) for item in self.items(tree, tree.numbers, model)]
 
     def fixed(self, model: Model) -> int:
         """Estimated tokens of system prompt and tools."""
@@ -77,11 +72,14 @@ class Sizes:
         return [self.item(tree, number, model) for number in numbers]
 
     def item(self, tree: Tree, number: int, model: Model) -> Item:
-        """One message likewise."""
-        entry = tree.entries[number]
-        size, small = self._guess(number, entry, model)
-        pinned, always = number in tree.pins, entry.is_always_sent
-        return Item(size, small, entry.is_prompt, entry.is_results, pinned, always)
+        """One message likewise; estimated once, because it never changes."""
+        found = self._known.get((number, model.tokenizer))
+        if found is None:
+            entry = tree.entries[number]
+            size, small = _estimate(entry, model)
+            found = Item(size, small, entry.is_prompt, entry.is_results, always=entry.is_always_sent)
+            self._known[number, model.tokenizer] = found
+        return replace(found, pinned=True) if number in tree.pins else found
 
     def frame(self, tree: Tree, measured_now: int | None) -> "pd.DataFrame":
         """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``text``; see ``History.tokens``."""
