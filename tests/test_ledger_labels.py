@@ -71,3 +71,35 @@ def test_by_groups_by_any_label_and_refuses_others(tmp_path):
     for wrong in (lambda: ledger.by("colour"), lambda: ledger.where(colour="red")):
         with pytest.raises(LedgerError, match="colour"):
             wrong()
+
+
+def test_project_and_user_come_from_where_the_notebook_runs(monkeypatch, tmp_path):
+    from claude_nb.ledger import labels
+
+    labels._user.cache_clear()
+    repository = tmp_path / "thesis"
+    (repository / ".git").mkdir(parents=True)
+    (repository / "chapters").mkdir()
+    monkeypatch.chdir(repository / "chapters")
+    monkeypatch.setenv("JUPYTERHUB_USER", "ann")
+    assert (current().project, current().user) == ("thesis", "ann")
+    monkeypatch.setenv("CLAUDE_NB_PROJECT", "course")
+    with label(user="bob"):
+        assert (current().project, current().user) == ("course", "bob")
+        with label(project="homework"):
+            assert (current().project, current().user) == ("homework", "bob")
+    monkeypatch.delenv("CLAUDE_NB_PROJECT")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "loose.ipynb"))
+    assert current().project is None
+    labels._user.cache_clear()
+
+
+def test_a_working_folder_that_was_deleted_costs_no_call(monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert current().project is None
+    with serving(Reply(message())) as server:
+        client = Ledger(":memory:").meter(anthropic.Anthropic(api_key="test", base_url=server.url))
+        assert client.messages.create(**REQUEST).usage.output_tokens == 17

@@ -7,16 +7,21 @@ from decimal import Decimal
 
 import anthropic
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ledger_server import Reply, delta, message, serving, start, text
 from organization_server import ADMIN_KEY, Organization, Request
 
 from claude_nb import Ledger
 from claude_nb.credentials import Secret
 from claude_nb.errors import LedgerError
-from claude_nb.ledger.reconciliation import REASONS
+from claude_nb.ledger.invoice import CLASSES, Billed, key_of
+from claude_nb.ledger.reconcile import Own, _line
+from claude_nb.ledger.reconciliation import REASONS, Reconciliation
 
 OPUS = "claude-opus-5-5"
 DAY = "2026-11-20"
+AT = datetime(2026, 11, 20, tzinfo=UTC)
 NOON = f"{DAY}T12:00:00+00:00"
 USAGE = {
     "input_tokens": 1_000_000,
@@ -278,6 +283,39 @@ def test_the_filters_reach_the_endpoints(book):
             server.client, since=DAY, until="2026-11-21", workspace_ids=["wrkspc_b"]
         )
     assert found.residual == USD
+
+
+PIECES = st.dictionaries(st.sampled_from(CLASSES), st.integers(0, 10**7), max_size=6)
+USDS = st.decimals(0, 100, places=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pieces=st.tuples(PIECES, PIECES, PIECES),
+    money=st.lists(USDS, min_size=6, max_size=6),
+    others=st.tuples(USDS, USDS, USDS, USDS),
+    unfinished=st.tuples(st.integers(0, 3), USDS, st.none() | USDS),
+)
+def test_whatever_stands_on_both_sides_the_reasons_add_up(pieces, money, others, unfinished):
+    settled, unpriced, billed = pieces
+    own = Own(usd=others[0], unfinished=unfinished[0], low=unfinished[1], high=unfinished[2])
+    own.settled.update(settled)
+    own.unpriced.update(unpriced)
+    by_class = {name: usd for name, usd in zip(CLASSES, money, strict=True) if billed.get(name)}
+    listed = sum(by_class.values()) + others[1]
+    side = Billed(amount=others[2], listed=listed, elsewhere=others[1])
+    side.pieces.update(billed)
+    side.by_class.update(by_class)
+    line = _line(key_of(DAY, OPUS, None, None, None), own, side, None)
+    assert sum(line.reasons.values()) == pytest.approx(line.residual, abs=Decimal("1e-15"))
+    assert line.reasons["only_here"] <= 0 <= line.reasons["unpriced"]
+    assert line.reasons["elsewhere"] >= side.elsewhere
+    most = own.high if own.high is not None else line.reasons["unfinished"]
+    assert 0 <= line.reasons["unfinished"] <= (most if own.unfinished else 0)
+    assert (
+        line.name in str(Reconciliation([line], start=AT, end=AT, refreshed=None, on_clouds=0))
+        or abs(line.residual) < 1
+    )
 
 
 # ---- the key
