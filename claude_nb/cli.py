@@ -207,6 +207,8 @@ def _spend(options: argparse.Namespace) -> int:
         print(export(ledger, options.by, options.form, simulated=options.simulated).rstrip())
     else:
         print(report(ledger, options.by, simulated=options.simulated))
+        if source == "claude-code":
+            print("at API prices; a subscription is not billed by them")
         if not options.simulated and not source:
             print("".join(f"{line}\n" for line in besides(ledger)), end="")
     return 0

@@ -351,18 +351,22 @@ def test_a_file_that_is_no_export_is_refused_by_its_columns(ledger, export, tmp_
 # ---- the command
 
 
-def test_spend_shows_claude_code_and_names_it(logs, capsys):
+def test_spend_shows_claude_code_and_names_it(logs, capsys, tmp_path):
     assert main(["spend", "--claude-code", str(logs([line(), line()])), "--by", "project"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].split()[:2] == ["project", "calls"]
     assert shown.out.splitlines()[1].split()[:2] == ["alpha", "1"]
-    assert shown.out.rstrip().endswith("from claude-code")
+    assert "from claude-code\nat API prices; a subscription is not billed by them" in shown.out
     assert "claude-code: 1 row in 1 file, 1 new (1 repeat)" in shown.err
     assert main(["spend"]) == 0
     assert "--source claude-code shows them" in capsys.readouterr().out
     assert main(["spend", "--source", "claude-code", "--csv"]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert (rows[0]["model"], float(rows[0]["cost_usd"])) == (MODEL, float(COST))
+    picture = tmp_path / "spend.png"
+    assert main(["spend", "--source", "claude-code", "--png", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
     assert main(["spend", "--source", "elsewhere"]) == 1
     assert "Nothing from 'elsewhere'" in capsys.readouterr().err
 
