@@ -170,6 +170,13 @@ class TestCompactionOnDemand:
             history.reply(compacted({**SUMMARY, "content": None}))
         assert [entry.text for entry in history.entries] == ["one", "1"]
 
+    def test_a_reply_that_is_no_summary_says_so(self):
+        history = talk("one", message(text("1")))
+        history.compaction()
+        with pytest.raises(HistoryError, match="holds no summary: it ended with 'end_turn'"):
+            history.reply(message(text("an ordinary reply")))
+        assert len(history) == 2
+
     def test_it_is_refused_beside_compaction_at_a_threshold(self):
         history = talk("one", message(text("1")))
         history.compaction()

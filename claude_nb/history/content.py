@@ -69,9 +69,10 @@ def prompt(content: Any, what: str = "the prompt") -> list[Json]:
             raise PromptError(f"{what} is empty, and the API refuses empty text. Write something.")
         return [{"type": "text", "text": as_json(content, what)}]
     if not isinstance(content, list | tuple):
+        reply = " For a reply of the API use history.reply(message)." if what == "the prompt" else ""
         raise PromptError(
             f"{what} is {type(content).__name__}; it takes text, or a list of content blocks such as "
-            '[{"type": "text", "text": "…"}]. For a reply of the API use history.reply(message).'
+            f'[{{"type": "text", "text": "…"}}].{reply}'
         )
     if not content:
         raise PromptError(f"{what} has no content blocks, and the API refuses an empty message.")

@@ -103,12 +103,17 @@ def reply(history: "History", message: Any, *, simulated: bool = False) -> int:
     if told["stop_reason"] == "compaction" and history._compacting is not None:
         return summary.take(history, blocks, told)
     with _rerunning(history):
-        _check_expected(history)
+        _check_expected(history, told["stop_reason"])
         return add(history, Entry("assistant", blocks, **told, cut=_cut_of(history)))
 
 
-def _check_expected(history: "History") -> None:
+def _check_expected(history: "History", stop_reason: str | None) -> None:
     if not unfinished.can_ask(history._tree):
+        if history._compacting is not None and history._compacting == history._tree.head:
+            raise HistoryError(
+                f"the reply to history.compaction() holds no summary: it ended with {stop_reason!r} (the offline "
+                "sandbox writes none). The conversation goes on as it is."
+            )
         raise HistoryError("there is no message this could be the reply to. Call history.user(...) first.")
     if waiting := history.waiting():
         raise HistoryError(

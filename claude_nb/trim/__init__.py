@@ -3,7 +3,8 @@
 With cache reads at 2.5 to 10 % of the price of input, leaving out a few messages each turn usually costs more than
 it saves: everything behind the gap is written to the cache again. So each policy here cuts rarely and in large
 steps, and rather when the cache has expired anyway. Turns are cut whole, so tool calls keep their results and the
-conversation still begins with the user; pinned turns stay. Nothing is ever removed from what is stored.
+conversation still begins with the user; pinned turns and instructions stay. A tool loop that outgrows the limit while
+it runs goes on as words of its prompt. Nothing is ever removed from what is stored.
 
 >>> history = History(trim=keep_tokens(100_000))
 >>> history.request()  # cut as needed; history.report says what was left out and when that pays

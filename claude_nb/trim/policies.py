@@ -115,7 +115,7 @@ def keep_tokens(limit: int, *, to: int | None = None) -> Policy:
     """
     whole("keep_tokens", "a limit", limit, 1, such_as="keep_tokens(100_000)")
     to = max(1, limit // 2) if to is None else to
-    whole("keep_tokens", "to", to, 1, such_as="keep_tokens(100_000, to=50_000)")
+    whole("keep_tokens", "`to`", to, 1, such_as="keep_tokens(100_000, to=50_000)")
     if to > limit:
         raise HistoryError(
             f"keep_tokens() takes a limit in tokens and a lower `to`, not {limit} and to={to}."
