@@ -291,7 +291,7 @@ def test_an_explanation_reads_as_one():
     assert (
         said == str(api.ledger.explain()) == str(api.ledger.explain(reply.id)) == str(api.ledger.explain(1))
     )
-    assert said.startswith("turn 2 (cell 2): ")
+    assert said.startswith("cell 2 (turn 2): ")
     assert "tokens over turn 1 (new):" in said
     assert "user text (message 2), 2,100 characters" in said
 

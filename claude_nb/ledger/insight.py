@@ -79,7 +79,7 @@ class Explanation:
     def __str__(self) -> str:
         growth, turn = self.growth, self.growth.turn
         tokens = turn.tokens
-        first = f"turn {turn.number}{in_cell(turn)}: {tokens.prompt:,} tokens of prompt, {tokens.output:,} of output"
+        first = f"{place_of(turn)}: {tokens.prompt:,} tokens of prompt, {tokens.output:,} of output"
         lines = [f"{first}, {format_usd(turn.cost)}"]
         lines.append("  " + ", ".join(_billed(tokens)))
         if growth.before is not None:
@@ -221,9 +221,9 @@ def part_name(part: Part) -> str:
     return f"{what} (message {part.message})"
 
 
-def in_cell(turn: Turn) -> str:
-    """Where the call was made, in words."""
-    return f" (cell {turn.cell})" if turn.cell else ""
+def place_of(turn: Turn) -> str:
+    """Where a call stands, in words: the cell where it is known, and the turn."""
+    return f"cell {turn.cell} (turn {turn.number})" if turn.cell else f"turn {turn.number}"
 
 
 def usd(tokens: int, rate: Decimal | None) -> Decimal | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .insight import Growth, usd
+from .insight import Growth, place_of, usd
 from .money import format_usd
 from .prompt import Part
 
@@ -71,6 +71,5 @@ def leak_of(
     """A leak that shows in a turn, its text with where it is and what it cost so far."""
     turn = growth.turn
     cost = "" if paid is None else f" [{format_usd(paid)} so far]"
-    where = f"cell {turn.cell} (turn {turn.number})" if turn.cell else f"turn {turn.number}"
     message = part.message if part else None
-    return Leak(kind, turn.number, turn.cell, message, tokens, paid, f"{where}: {text}{cost}")
+    return Leak(kind, turn.number, turn.cell, message, tokens, paid, f"{place_of(turn)}: {text}{cost}")
