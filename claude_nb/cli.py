@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     tutorials.add_argument(
         "folder", nargs="?", type=Path, metavar="DIR", help="where your copies are or shall be"
     )
+    tutorials.add_argument("--no-solutions", action="store_true", help="copy without the solutions")
     tutorials.add_argument(
         "--check", action="store_true", help="run them offline and say which exercises pass"
     )
@@ -106,7 +107,7 @@ def _tutorials(options: argparse.Namespace) -> int:
     if options.check:
         return _check(options.folder or _own_folder(), options.only)
     if options.folder is not None:
-        print(_copied(options.folder))
+        print(_copied(options.folder, solutions=not options.no_solutions))
         return 0
     for path in tutorials.notebooks(tutorials.shipped()):
         print(f"{path.stem[:2]}  {tutorials.title(path)}")
@@ -130,26 +131,30 @@ def _check(folder: Path, only: str | None) -> int:
     from . import tutorials
     from .progress import marks
 
-    paths = [path for path in tutorials.notebooks(folder) if only is None or path.stem.startswith(only)]
+    wanted = only.zfill(2) if only else ""
+    paths = [path for path in tutorials.notebooks(folder) if path.stem.startswith(wanted)]
     if not paths:
         raise ClaudeNbError(f"no tutorial in {folder} begins with {only!r}.")
     found = []
     for path in paths:
         print(f"{path.stem[:2]}  {tutorials.title(path)}", flush=True)
-        for mark in marks(path):
-            found.append(mark)
-            print(f"    {mark.exercise}  {'yes' if mark.passed else f'not yet: {mark.said}'}", flush=True)
+        made, broken = marks(path)
+        found += made
+        for mark in made:
+            print(f"    {mark.exercise}  {'yes' if mark.passed else f'not yet: {mark.said}'}")
+        for line in broken:
+            print(f"    {line}", flush=True)
     passed = sum(mark.passed for mark in found)
     print(f"{passed} of {len(found)} exercises pass")
     return 0 if passed == len(found) else 1
 
 
-def _copied(folder: Path) -> str:
+def _copied(folder: Path, *, solutions: bool = True) -> str:
     from . import tutorials
 
     if folder.exists() and not folder.is_dir():
         raise ClaudeNbError(f"{folder} is a file. Name a folder, new or your own, for the tutorials.")
-    new = tutorials.copy_to(folder)
+    new = tutorials.copy_to(folder, solutions=solutions)
     return f"{len(new)} files copied to {folder}; files that were there are as before."
 
 

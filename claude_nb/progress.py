@@ -1,7 +1,7 @@
 """Which exercises of a learner's notebooks pass: every cell is run anew, on the sandbox, in a kernel of its own."""
 
+import json
 import os
-import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ClaudeNbError
-from .lessons import exercises
+from .lessons import REPORT, exercises
 
-_CHECKED = re.compile(r"""\bcheck\(\s*["'](\d\d-\d)["']""")
-_VERDICT = re.compile(r"^(yes, that is it\.|not yet: .*)$", re.MULTILINE)
 _SECONDS = 60  # for one cell
 
 
@@ -31,10 +29,11 @@ class Mark:
     said: str
 
 
-def marks(path: Path) -> list[Mark]:
-    """Run a copy of a notebook and give a mark for each of its exercises; the file stays as it is.
+def marks(path: Path) -> tuple[list[Mark], list[str]]:
+    """Run a copy of a notebook: a mark for each of its exercises, and a line for each cell that broke.
 
-    A cell that raises does not end the run: the exercises after it are checked too. Nothing is sent or billed.
+    The file stays as it is. A cell that raises does not end the run: the exercises after it are checked too. Only a
+    cell that takes longer than a minute does. Nothing is sent or billed.
 
     Raises:
         ClaudeNbError: The file cannot be read as a notebook, or what runs notebooks is not installed.
@@ -51,42 +50,43 @@ def marks(path: Path) -> list[Mark]:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     except Exception as error:
         raise ClaudeNbError(f"{path} cannot be read as a notebook: {str(error).splitlines()[0]}") from error
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []  # what a run that ends early does not reach must not count
-    stopped = ""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        cell.outputs, cell.execution_count = [], None
     folder = {"metadata": {"path": str(path.parent)}}
     runner = NotebookClient(notebook, timeout=_SECONDS, allow_errors=True, resources=folder)
+    ended = ""
     with tempfile.TemporaryDirectory(prefix="claude_nb-", ignore_cleanup_errors=True) as away:
-        offline = {"CLAUDE_NB_MODE": "sandbox", "CLAUDE_NB_LEDGER": str(Path(away) / "ledger.db")}
+        report = Path(away) / "exercises.jsonl"
+        offline = {"CLAUDE_NB_MODE": "sandbox", "CLAUDE_NB_LEDGER": f"{away}/ledger.db", REPORT: str(report)}
         try:
             runner.execute(env=os.environ | offline, stderr=subprocess.DEVNULL)
-        except (CellTimeoutError, DeadKernelError) as error:
-            stopped = f"the run ended before it: {type(error).__name__} in an earlier cell or this one."
-    return _marks(path.stem[:2], notebook.cells, stopped)
+        except CellTimeoutError:
+            ended = f"took longer than {_SECONDS} seconds; the cells after it were not run"
+        except DeadKernelError:
+            ended = "ended the kernel; the cells after it were not run"
+        lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    said = {line["exercise"]: line["missing"] for line in map(json.loads, lines)}
+    return [_mark(name, said) for name in exercises() if name.startswith(path.stem[:2])], _broken(code, ended)
 
 
-def _marks(number: str, cells: Any, stopped: str) -> list[Mark]:
-    found: dict[str, Mark] = {}
-    for cell in cells:
-        names = _CHECKED.findall(cell.source) if cell.cell_type == "code" else []
-        said = _VERDICT.findall(_printed(cell)) if names else []
-        for place, name in enumerate(names):
-            words = said[place] if place < len(said) else ""
-            missing = words.removeprefix("not yet: ") or _why(cell) or stopped or "its cell gave no verdict."
-            passed = words.startswith("yes")
-            found[name] = Mark(name, passed, "" if passed else missing)
-    gone = "its cell is not in the notebook any more."
-    return [found.get(name, Mark(name, False, gone)) for name in exercises() if name.startswith(number)]
+def _mark(name: str, said: dict[str, str | None]) -> Mark:
+    missing = said.get(name, "its check did not run.")
+    return Mark(name, missing is None, missing or "")
 
 
-def _printed(cell: Any) -> str:
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
-
-
-def _why(cell: Any) -> str:
-    """The exception of a cell, in one line."""
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return f"its cell raised {output.ename}: {output.evalue}".splitlines()[0]
-    return ""
+def _broken(code: list[Any], ended: str) -> list[str]:
+    """What went wrong outside the checks, by the number of the code cell."""
+    lines = []
+    for number, cell in enumerate(code, 1):
+        if "raises-exception" in cell.metadata.get("tags", ()):
+            continue
+        lines += [
+            f"cell {number} raised {output.ename}: {output.evalue}".splitlines()[0]
+            for output in cell.outputs
+            if output.output_type == "error" and not (ended and output.ename == "KeyboardInterrupt")
+        ]
+    if ended:
+        reached = max((number for number, cell in enumerate(code, 1) if cell.execution_count), default=1)
+        lines.append(f"cell {reached} {ended}")
+    return lines

@@ -8,7 +8,7 @@ from .errors import ClaudeNbError
 FIRST = "00_start_here.ipynb"
 
 _PACKAGE = Path(__file__).parent
-_UNWANTED = ("__pycache__", ".ipynb_checkpoints", ".gitkeep", "conftest.py")
+_UNWANTED = ("__pycache__", ".ipynb_checkpoints", ".gitkeep", "conftest.py", "TEACHING.md")
 
 
 def shipped() -> Path:
@@ -30,12 +30,18 @@ def in_clone() -> bool:
     return shipped() == _PACKAGE.parent / "notebooks"
 
 
-def copy_to(folder: Path) -> list[Path]:
-    """Copy the tutorials into ``folder`` and give the files that are new there; nothing is overwritten."""
+def copy_to(folder: Path, *, solutions: bool = True) -> list[Path]:
+    """Copy the tutorials into ``folder`` and give the files that are new there; nothing is overwritten.
+
+    Args:
+        folder: Where to; made if need be.
+        solutions: Whether the solutions of the exercises go with them.
+    """
     source, new = shipped(), []
+    unwanted = {*_UNWANTED, *(() if solutions else ("solutions",))}
     for path in sorted(source.rglob("*")):
         target = folder / path.relative_to(source)
-        if path.is_dir() or target.exists() or any(part in _UNWANTED for part in path.parts):
+        if path.is_dir() or target.exists() or unwanted & set(path.relative_to(source).parts):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -2,6 +2,7 @@ import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import anthropic
 import httpx2
@@ -450,7 +451,67 @@ def test_every_notebook_has_its_solutions():
     assert {path.stem for path in notebooks} == {path.stem for path in SOLUTIONS}
 
 
+class Soup(BaseModel):
+    title: str
+    minutes: int | None
+    ingredients: list[Recipe]
+    vegetarian: Literal["yes", "no", "unknown"]
+
+
+@pytest.mark.parametrize("columns", [["product", "stars", "kind"], ["product"]])
+def test_any_table_of_the_reviews_will_do(columns):
+    def load(table, database):
+        return table[table.error.isna()][columns].to_sql("reviews", database, index=False)
+
+    assert what_is_missing("08-2", load) is None
+
+
+@pytest.mark.parametrize("kind", [lambda block: block.type, lambda block: block["type"]])
+def test_blocks_may_be_read_as_objects_or_as_dicts(kind):
+    def prune(messages, keep):
+        prompts = [place for place, message in enumerate(messages) if isinstance(message["content"], str)]
+        kept = []
+        for message in messages[prompts[-keep] :]:
+            blocks = message["content"]
+            if message["role"] == "assistant":
+                blocks = [block for block in blocks if kind(block) != "thinking"]
+            kept.append(message | {"content": blocks})
+        return kept
+
+    assert what_is_missing("06-3", prune) is None
+
+
+def test_a_check_says_whose_mistake_it_was():
+    said = what_is_missing("06-1", lambda usage: usage.no_such_count)
+    assert said.startswith("it raised AttributeError: ")
+    assert "Does your function `return` its result?" in what_is_missing("06-1", lambda usage: None)
+
+
+def test_a_tape_with_conditions_is_a_tape(tmp_path):
+    lines = [
+        {"tape": 1, "made": "by hand"},
+        {"prompt": "a", "request": {"system": "Be brief."}, "reply": "one"},
+        {"prompt": "b", "request": {"system": None}, "reply": "two"},
+    ]
+    path = tmp_path / "tape.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert what_is_missing("10-2", path) is None
+    path.write_text("\n".join(map(json.dumps, lines[1:])))
+    assert "the first line does not say who made it" in what_is_missing("10-2", path)
+    path.write_text("{")
+    assert "a line is no JSON" in what_is_missing("10-2", path)
+
+
+def test_a_loop_that_never_sends_results_is_stopped():
+    def endless(client, request, functions):
+        while True:
+            client.messages.create(**request)
+
+    assert "8 requests and no end" in what_is_missing("09-3", endless)
+
+
 def test_right_answers_pass():
+    assert what_is_missing("08-1", Soup) is None
     assert what_is_missing("05-1", undone(again=True)) is None
     assert what_is_missing("05-2", called(answered=True)) is None
     assert what_is_missing("00-2", reply("cut", stop_reason="max_tokens")) is None

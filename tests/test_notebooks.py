@@ -160,7 +160,7 @@ def test_a_changed_output_would_be_noticed(path, request):
 
 
 MUTANTS = {
-    '"without a cache: 0': '"without a cache: 1',
+    '"without a cache: $0': '"without a cache: $1',
     "<td style='text-align:left'>assistant": "<td style='text-align:left'>user",
     "everything: $0": "everything: $1",
     '"end_turn ': '"refusal ',

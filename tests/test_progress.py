@@ -33,27 +33,41 @@ def test_each_exercise_is_marked_though_other_cells_raise(tmp_path):
         'raise ValueError("half done")\ncheck("01-3", ...)',
     )
     before = path.read_bytes()
-    first, second, third = marks(path)
+    (first, second, third), broken = marks(path)
     assert (first.exercise, first.passed, first.said) == ("01-1", True, "")
     assert (second.passed, second.said) == (
         False,
         "replace the three dots with your own code, then run the cell again.",
     )
-    assert (third.passed, third.said) == (False, "its cell raised ValueError: half done")
+    assert (third.passed, third.said) == (False, "its check did not run.")
+    assert broken == [
+        "cell 3 raised ZeroDivisionError: division by zero",
+        "cell 5 raised ValueError: half done",
+    ]
     assert path.read_bytes() == before
 
 
-def test_stored_outputs_do_not_count_and_a_deleted_exercise_is_named(tmp_path):
-    path = notebook(tmp_path, 'check("01-2", ...)')
+def test_what_is_stored_or_printed_proves_nothing(tmp_path):
+    path = notebook(tmp_path, 'print("yes, that is it.")\ncheck("01-2", ...)', '# check("01-3", ...)')
     stored = nbformat.read(path, as_version=4)
     stored.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="yes, that is it.\n")]
     nbformat.write(stored, path)
-    assert [(mark.exercise, mark.passed) for mark in marks(path)] == [
+    made, broken = marks(path)
+    assert [(mark.exercise, mark.passed) for mark in made] == [
         ("01-1", False),
         ("01-2", False),
         ("01-3", False),
     ]
-    assert marks(path)[0].said == "its cell is not in the notebook any more."
+    assert [made[0].said, made[2].said] == ["its check did not run."] * 2
+    assert broken == []
+
+
+def test_a_cell_without_an_end_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("claude_nb.progress._SECONDS", 3)
+    path = notebook(tmp_path, "while True:\n    pass", RIGHT)
+    made, broken = marks(path)
+    assert not made[0].passed
+    assert broken == ["cell 2 took longer than 3 seconds; the cells after it were not run"]
 
 
 def test_nothing_is_sent_even_with_a_key_and_the_ledger_stays_as_it_was(tmp_path, monkeypatch, key):
@@ -62,7 +76,7 @@ def test_nothing_is_sent_even_with_a_key_and_the_ledger_stays_as_it_was(tmp_path
     monkeypatch.setenv("CLAUDE_NB_MODE", "live")
     proof = tmp_path / "mode.txt"
     path = notebook(tmp_path, RIGHT, f"import os\nopen({str(proof)!r}, 'w').write(client.api_key)")
-    assert marks(path)[0].passed
+    assert marks(path)[0][0].passed
     assert proof.read_text() == "sandbox"
     assert os.environ["CLAUDE_NB_MODE"] == "live"
     assert Ledger().frame().empty
@@ -77,12 +91,12 @@ def test_a_file_that_is_no_notebook_is_one_clear_error(tmp_path):
 
 def test_the_command_prints_the_marks_and_its_exit_code_says_whether_all_pass(tmp_path, capsys):
     notebook(tmp_path, RIGHT)
-    assert main(["tutorials", str(tmp_path), "--check", "--only", "01"]) == 1
+    assert main(["tutorials", str(tmp_path), "--check", "--only", "1"]) == 1
     assert capsys.readouterr().out == (
         "01  Make your first call\n"
         "    01-1  yes\n"
-        "    01-2  not yet: its cell is not in the notebook any more.\n"
-        "    01-3  not yet: its cell is not in the notebook any more.\n"
+        "    01-2  not yet: its check did not run.\n"
+        "    01-3  not yet: its check did not run.\n"
         "1 of 3 exercises pass\n"
     )
 
@@ -107,6 +121,14 @@ def test_a_folder_gets_copies_and_nothing_is_overwritten(tmp_path, capsys):
     assert "files copied to" in capsys.readouterr().out
     assert (tmp_path / tutorials.FIRST).read_text() == "mine"
     assert (tmp_path / "tapes" / "03_system_prompts.jsonl").is_file()
+    assert (tmp_path / "solutions").is_dir()
+    assert not (tmp_path / "TEACHING.md").exists()
+
+
+def test_a_teacher_can_leave_the_solutions_out(tmp_path):
+    assert main(["tutorials", str(tmp_path), "--no-solutions"]) == 0
+    assert (tmp_path / tutorials.FIRST).is_file()
+    assert not (tmp_path / "solutions").exists()
 
 
 @pytest.mark.parametrize(

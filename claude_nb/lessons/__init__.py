@@ -4,12 +4,19 @@ Each check takes what the learner made and says either that it is right, or what
 raises: a blank or odd answer is "not yet".
 """
 
+import json
+import os
+import traceback
+from pathlib import Path
 from typing import Any
 
 from . import conversations, costs, programs, replies  # noqa: F401 - their checks register themselves
 from .register import CHECKS
 
-__all__ = ["check", "exercises", "what_is_missing"]
+__all__ = ["REPORT", "check", "exercises", "what_is_missing"]
+
+REPORT = "CLAUDE_NB_EXERCISES"
+"""Environment variable: a file to which each check appends its verdict as a line of JSON."""
 
 
 def check(exercise: str, answer: Any = ...) -> None:
@@ -21,6 +28,11 @@ def check(exercise: str, answer: Any = ...) -> None:
     """
     missing = what_is_missing(exercise, answer)
     print(f"not yet: {missing}" if missing else "yes, that is it.")
+    if report := os.environ.get(
+        REPORT
+    ):  # `claude-nb tutorials --check` reads it; what a cell prints proves nothing
+        with Path(report).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"exercise": exercise, "missing": missing}) + "\n")
 
 
 def what_is_missing(exercise: str, answer: Any) -> str | None:
@@ -32,7 +44,17 @@ def what_is_missing(exercise: str, answer: Any) -> str | None:
     try:
         return CHECKS[exercise](answer)
     except Exception as error:  # noqa: BLE001 - whatever an odd answer does, the learner gets a sentence
-        return f"this is not what the check expects ({type(error).__name__}: {error})."
+        return _in_words(error)
+
+
+def _in_words(error: Exception) -> str:
+    """Whose mistake it was: the learner's function raised, or what it gave cannot be used."""
+    said = getattr(error, "api_message", None) or str(error).splitlines()[0] if str(error) else "no message"
+    what = f"{type(error).__name__}: {said}"
+    files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    if files <= set(Path(__file__).parent.glob("*.py")):
+        return f"the check cannot use what it was given ({what}). Does your function `return` its result?"
+    return f"it raised {what}"
 
 
 def exercises() -> list[str]:

@@ -67,7 +67,9 @@ def _hit_rate(function: Any) -> str | None:
     silent = Usage(input_tokens=5, output_tokens=9)
     for usage, rate in ((cached, 0.8), (silent, 0.0)):
         if abs(float(function(usage)) - rate) > 1e-9:  # noqa: PLR2004 - rounding
-            return f"for {usage!r} the share is {rate}, and your function gives {function(usage)}."
+            counts = f"{usage.input_tokens} input, {usage.cache_creation_input_tokens} written, "
+            counts += f"{usage.cache_read_input_tokens} read"
+            return f"for {counts} the share is {rate}, and your function gives {function(usage)}."
     return None
 
 
@@ -81,7 +83,9 @@ def _never_more(policy: Any) -> str | None:
         if report is None:
             return "this leaves nothing out. Choose a policy of claude_nb.trim."
         if report.tokens > limit:
-            return f"after {number + 1} turns it sends {report.tokens:,} tokens."
+            return (
+                f"in the check's own conversation it sends {report.tokens:,} tokens after {number + 1} turns."
+            )
         history.reply(_said("Some words of an answer. " * 10))
     return None
 
@@ -95,8 +99,22 @@ def _said(text: str) -> dict[str, Any]:
 def _pruned(function: Any) -> str | None:
     if not callable(function):
         return "a function is expected: def prune(messages, keep): ..."
+    try:
+        return _prunes(function, as_dicts=False)
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as first:  # blocks as the SDK gives them or as dicts: either will do
+        try:
+            return _prunes(function, as_dicts=True)
+        except (AttributeError, KeyError, TypeError):
+            raise first from None
+
+
+def _prunes(function: Any, *, as_dicts: bool) -> str | None:
     client, _ = practice_client()
-    messages = _with_a_tool(client)
+    messages = _with_a_tool(client, as_dicts=as_dicts)
     stored = repr(messages)
     for keep, first in ((1, "And in Rome?"), (2, "How warm is it in Paris? Use the tool warmth.")):
         pruned = function(messages, keep)
@@ -116,14 +134,15 @@ _WARMTH: Any = {
 }
 
 
-def _with_a_tool(client: Any) -> list[Any]:
+def _with_a_tool(client: Any, *, as_dicts: bool) -> list[Any]:
     """Three prompts; the second is answered with the help of a tool."""
     messages: list[Any] = []
     for prompt in ("Hello.", "How warm is it in Paris? Use the tool warmth.", "And in Rome?"):
         messages.append({"role": "user", "content": prompt})
         while prompt != "And in Rome?":
             reply = client.messages.create(model=MODEL, max_tokens=1_000, messages=messages, tools=[_WARMTH])
-            messages.append({"role": "assistant", "content": [block.to_dict() for block in reply.content]})
+            blocks = [block.to_dict() for block in reply.content] if as_dicts else reply.content
+            messages.append({"role": "assistant", "content": blocks})
             calls = [block.id for block in reply.content if block.type == "tool_use"]
             if not calls:
                 break

@@ -23,7 +23,7 @@ def _dearest(function: Any) -> str | None:
 def _refused(error: Any) -> str | None:
     from claude_nb.ledger import BudgetExceeded
 
-    if not isinstance(error, BudgetExceeded):
+    if not isinstance(error, BudgetExceeded):  # the class itself is not one either
         return (
             f"the exception of a refused call is expected, a BudgetExceeded; this is {type(error).__name__}."
         )

@@ -7,6 +7,8 @@ from claude_nb.models import MODEL
 
 from .register import exercise, practice_client
 
+_MOST_REQUESTS = 8
+
 
 def _asking(prompt: str, max_tokens: int = 1_000) -> dict[str, Any]:
     return {"model": MODEL, "max_tokens": max_tokens, "messages": [{"role": "user", "content": prompt}]}
@@ -18,16 +20,33 @@ def _recipe(shape: Any) -> str | None:
 
     if not (isinstance(shape, type) and issubclass(shape, BaseModel)):
         return "a class is expected: class Recipe(BaseModel): ..."
-    types = [str(field.annotation) for field in shape.model_fields.values()]
+    kinds = [_kinds(field.annotation) for field in shape.model_fields.values()]
     for wanted, found in (
-        ("text, for the name", "<class 'str'>" in types),
-        ("a number, for the minutes", any(name in types for name in ("<class 'int'>", "<class 'float'>"))),
-        ("a list of text, for the ingredients", "list[str]" in types),
-        ("a bool that may be None", any("bool" in name and "None" in name for name in types)),
+        ("text, for the name", any(str in kind and list not in kind for kind in kinds)),
+        ("a number, for the minutes", any({int, float} & kind for kind in kinds)),
+        ("a list, for the ingredients", any(list in kind for kind in kinds)),
+        (
+            "yes, no, or unknown: bool | None",
+            any({bool, type(None)} <= kind or "words" in kind for kind in kinds),
+        ),
     ):
         if not found:
             return f"no field is {wanted}."
     return None
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that make up an annotation; ``"words"`` for a choice of three or more."""
+    from enum import Enum
+    from typing import Literal, get_args, get_origin
+
+    origin, parts = get_origin(annotation), get_args(annotation)
+    choices = len(parts) if origin is Literal else 0
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        choices = len(annotation)
+    if choices:
+        return {"words"} if choices > 2 else {"choice"}  # noqa: PLR2004 - yes, no and unknown
+    return {origin or annotation}.union(*map(_kinds, parts))
 
 
 @exercise("08-2")
@@ -42,19 +61,27 @@ def _load(function: Any) -> str | None:
         {
             "product": ["lamp", None, "chair"],
             "stars": [5, None, None],
+            "kind": ["praise", None, "question"],
             "error": [None, "refused (cyber)", None],
+            "stop_reason": ["end_turn", "refusal", "end_turn"],
+            **dict.fromkeys(("input_tokens", "cache_read_input_tokens", "output_tokens"), 9),
+            "cost_usd": 0.001,
         }
     )
     database = sqlite3.connect(":memory:")
     try:
         number = function(table, database)
-        rows = database.execute("SELECT product, stars FROM reviews").fetchall()
+        stored = pd.read_sql("SELECT * FROM reviews", database)
     finally:
         database.close()
-    if rows != [("lamp", 5), ("chair", None)]:
-        return f"the table should hold the lamp and the chair; it holds {rows}."
+    if list(stored["product"]) != ["lamp", "chair"]:
+        return f"the table should hold the lamp and the chair; it holds {list(stored['product'])}."
+    if more := sorted({"error", "stop_reason", "cost_usd"} & set(stored.columns)):
+        return f"{', '.join(more)} say something about the call, not about the review. Leave them out."
     return (
-        None if number == len(rows) else f"{len(rows)} rows were put in, and your function gives {number!r}."
+        None
+        if number == len(stored)
+        else f"{len(stored)} rows were put in, and your function gives {number!r}."
     )
 
 
@@ -130,18 +157,15 @@ def _own_loop(function: Any) -> str | None:
     ):
         client, _ = practice_client()
         seen: list[dict[str, Any]] = []
-        calls = _watched(client, seen)
-        message = function(
-            calls, _asking(prompt) | {"tools": tools}, {"clock": lambda: "noon", "fails": _fails}
-        )
+        request = _asking(prompt) | {"tools": tools}
+        message = function(_watched(client, seen), request, {"clock": lambda: "noon", "fails": _fails})
         if getattr(message, "stop_reason", None) != "end_turn":
-            return f"for {prompt!r} it gives {message!r}, not the last Message."
-        answers = [
-            "error" if block.get("is_error") else "noon"
-            for block in _results(seen[-1]["messages"][-1]["content"])
-        ]
+            return f"for {prompt!r} it gives a {type(message).__name__} that is not the last Message."
+        if len(seen) == 1:
+            return f"for {prompt!r} it sends no results."
+        answers = _answers(seen[-1]["messages"])
         if sorted(answers) != sorted(wanted):
-            return f"for {prompt!r} the results sent are {answers}; a function that raises gives one with is_error."
+            return f"for {prompt!r} the results sent are {answers}; wanted: {wanted}, errors with is_error."
     return None
 
 
@@ -149,15 +173,31 @@ def _fails() -> str:
     raise RuntimeError("a tool that fails")
 
 
-def _results(content: Any) -> list[dict[str, Any]]:
-    return [block for block in content if isinstance(block, dict) and block.get("type") == "tool_result"]
+def _answers(messages: list[Any]) -> list[str]:
+    """What the results behind the last reply say."""
+    last = max(place for place, message in enumerate(messages) if message["role"] == "assistant")
+    blocks = [block for message in messages[last + 1 :] for block in message["content"]]
+    results = [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
+    return ["error" if result.get("is_error") else _text(result.get("content")) for result in results]
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content or ())
+
+
+class _NoEnd(Exception):  # noqa: N818 - what happened
+    """Raised into a learner's loop that would go on for ever."""
 
 
 def _watched(client: Any, seen: list[dict[str, Any]]) -> Any:
-    """The client, with the body of every request also put into ``seen``."""
+    """The client, with the body of every request also put into ``seen``; it stops a loop without an end."""
 
     def watch(request: Any, call_next: Any) -> Any:
         seen.append(dict(request.json))
+        if len(seen) > _MOST_REQUESTS:
+            raise _NoEnd(
+                f"{_MOST_REQUESTS} requests and no end. Are the reply and its results in the next one?"
+            )
         return call_next(request)
 
     return client.with_options(middleware=[watch, *client.middleware])
@@ -197,17 +237,21 @@ def _tape(path: Any) -> str | None:
 
     if not isinstance(path, str | Path) or not Path(path).is_file():
         return "the path of a file is expected."
-    entries = [
-        json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
+    try:
+        about, *entries = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        return f"a line is no JSON: {error}. Each line is one object."
+    if "tape" not in about or "made" not in about:
+        return 'the first line does not say who made it: {"tape": 1, "made": "by hand"}.'
     prompts = [entry["prompt"] for entry in entries if "prompt" in entry]
     if len(set(prompts)) < 2:  # noqa: PLR2004 - as the exercise says
         return f"at least two prompts are expected; it has {len(set(prompts))}."
     client, _ = practice_client(tape=Path(path))
-    for prompt in prompts:
-        said = client.messages.create(**_asking(prompt)).content[-1]
-        if "of the tape" in getattr(said, "text", ""):
-            return f"the prompt {prompt!r} is not found when it is asked."
+    for entry in entries:
+        asked = {name: part for name, part in (entry.get("request") or {}).items() if part is not None}
+        said = client.messages.with_raw_response.create(**(_asking(entry.get("prompt", "Hello")) | asked))
+        if said.headers.get("x-claude-nb-tape") != "replay":
+            return f"the prompt {entry.get('prompt')!r} is not found when it is asked."
     return None
 
 

@@ -20,13 +20,14 @@ check("06-2", policy)
 def prune(messages, keep):
     def is_prompt(message):
         content = message["content"]
-        results = not isinstance(content, str) and any(block["type"] == "tool_result" for block in content)
-        return message["role"] == "user" and not results
+        return message["role"] == "user" and (
+            isinstance(content, str) or all(block["type"] != "tool_result" for block in content)
+        )
 
     def without_thinking(message):
-        if message["role"] == "user" or isinstance(message["content"], str):
+        if message["role"] == "user":
             return message
-        return message | {"content": [block for block in message["content"] if block["type"] != "thinking"]}
+        return message | {"content": [block for block in message["content"] if block.type != "thinking"]}
 
     starts = [place for place, message in enumerate(messages) if is_prompt(message)]
     return [without_thinking(message) for message in messages[starts[-keep] :]]

@@ -15,7 +15,7 @@ check("08-1", Recipe)
 # 2. Only rows without an error.
 def load(table, database):
     right = table[table.error.isna()]
-    return right[["product", "stars"]].to_sql("reviews", database, index=False)
+    return right[["product", "stars", "kind"]].to_sql("reviews", database, index=False)
 
 
 check("08-2", load)
