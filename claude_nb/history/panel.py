@@ -11,12 +11,14 @@ from claude_nb.errors import ClaudeNbError, HistoryError
 from claude_nb.ledger import label
 from claude_nb.screens import in_notebook
 
+from .branches import leaves, words
 from .table import rows, table
 
 if TYPE_CHECKING:
     from .history import History
 
-_MOST_BRANCHES = 100
+_MOST_BRANCHES = 30
+"""The newest ones; history.switch() takes any."""
 
 
 def view(history: "History", *, page: int = 30) -> "Panel":
@@ -222,19 +224,20 @@ class _Controls:
     def _draw(self) -> None:
         history, opened = self.history, self.editor.layout.display == ""
         chosen = self.message.value
-        shown = rows(history)[self.first : self.end]
+        tree = history._tree
+        shown = rows(history, range(self.first, self.end))
         places = [row.at for row in shown]
         chosen = chosen if chosen in places else (places[-1] if places else None)
         _offer(self.message, [(f"{row.at}  {row.role}: {row.words[:60]}", row.at) for row in shown], chosen)
-        found = history.branches()[-_MOST_BRANCHES:]
-        current = next((one.number for one in found if one.current), None)
-        labels = [f"{one.number}  {one.messages} messages: {one.text[:60]}" for one in found]
-        _offer(self.branch, list(zip(labels, (one.number for one in found), strict=True)), current)
-        entry = history.entries[self.message.value] if places else None
+        found = leaves(tree.entries, tree.head)[-_MOST_BRANCHES:]
+        found = found if tree.head in found or tree.head is None else [*found, tree.head]
+        labels = [f"{one}  {len(tree.line(one))} messages: {words(tree.entries[one], 60)}" for one in found]
+        _offer(self.branch, list(zip(labels, found, strict=True)), tree.head)
+        entry = tree.entries[tree.numbers[self.message.value]] if places else None
         self.pin.description = "Unpin" if entry and self._is_pinned() else "Pin"
         self.pin.disabled = self.fork.disabled = self.message.disabled = entry is None
         self.edit.disabled = entry is None or not entry.is_prompt
-        self.undo.disabled = not any(entry.role == "user" for entry in history._tree.path())
+        self.undo.disabled = not any(one.role == "user" for one in tree.path())
         self.branch.disabled = len(found) < 2  # noqa: PLR2004 - one is no choice
         self.earlier.disabled, self.later.disabled = self.first == 0, self.end >= len(history)
         paged = len(history) > self.page

@@ -85,8 +85,11 @@ class Sizes:
         """A row a message: ``at``, ``role``, ``tokens``, ``estimated``, ``text``; see ``History.tokens``."""
         import pandas as pd
 
+        from .branches import words
+
         head, rows, residual = self.measured(tree, measured_now)
-        table = [head, *rows]
+        texts = (words(entry, 50) for entry in tree.path())
+        table = [head | {"text": ""}, *(row | {"text": text} for row, text in zip(rows, texts, strict=True))]
         if residual:
             text = "measured, but of no one message: the prompt before it changed"
             table.append(
@@ -96,21 +99,13 @@ class Sizes:
 
     def measured(self, tree: Tree, measured_now: int | None = None) -> tuple[Json, list[Json], int]:
         """What system and tools are, what each message is, and what was measured of none; see :meth:`frame`."""
-        from .branches import words
-
         path = tree.path()
         model = model_of(path)
         rows = [
-            {"at": place, "role": entry.role, "tokens": size, "estimated": True, "text": words(entry, 50)}
+            {"at": place, "role": entry.role, "tokens": size, "estimated": True}
             for place, (entry, (size, _)) in enumerate(zip(path, self.guesses(tree, model), strict=True))
         ]
-        head = {
-            "at": None,
-            "role": "system and tools",
-            "tokens": self.fixed(model),
-            "estimated": True,
-            "text": "",
-        }
+        head = {"at": None, "role": "system and tools", "tokens": self.fixed(model), "estimated": True}
         return head, rows, _measure(path, rows, head, measured_now)
 
 

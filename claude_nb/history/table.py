@@ -70,41 +70,45 @@ def table(history: "History", form: Form = "text", *, first: int = 0, end: int |
     """
     if form not in FORMS:
         raise HistoryError(f"form is {form!r}; it is one of {', '.join(map(repr, FORMS))}.")
-    found = rows(history)
-    shown: list[Row | None] = [*found[first:end]]
-    if end is None and len(shown) > _MOST_ROWS:
-        shown = [*shown[: _MOST_ROWS // 10], None, *shown[len(shown) - _MOST_ROWS * 9 // 10 :]]
-    left_out = len(found) - sum(row is not None for row in shown)
+    length = len(history)
+    places: list[range] = [range(length)[first:end]]
+    if end is None and len(places[0]) > _MOST_ROWS:
+        places = [places[0][: _MOST_ROWS // 10], places[0][len(places[0]) - _MOST_ROWS * 9 // 10 :]]
+    shown: list[Row | None] = [*rows(history, places[0])]
+    for more_places in places[1:]:
+        shown += [None, *rows(history, more_places)]
+    left_out = length - sum(map(len, places))
     tree = history._tree
     others = len(leaves(tree.entries, tree.head)) - (tree.head is not None)
-    more = [f"{left_out:,} of {len(found):,} messages not shown"] if left_out else []
+    more = [f"{left_out:,} of {length:,} messages not shown"] if left_out else []
     more += [f"{others} other branch{'' if others == 1 else 'es'}: history.branches()"] if others else []
-    most = max((row.tokens for row in found), default=0) or 1
+    most = max((size for size, _ in history._sizes.guesses(tree, model_of(tree.path()))), default=0) or 1
     make = {"text": _text, "markdown": _markdown, "html": _html}[form]
     return make(shown, "; ".join(more), most)
 
 
-def rows(history: "History") -> list[Row]:
-    """A row a message of the current branch."""
+def rows(history: "History", places: Sequence[int]) -> list[Row]:
+    """A row for each of these messages of the current branch."""
     tree = history._tree
     path = tree.path()
     tokens = [size for size, _ in history._sizes.guesses(tree, model_of(path))]
+    turns = list(accumulate(entry.is_prompt for entry in path))
     cached = _cached(history, path)
-    turn, found = 0, []
-    for place, entry in enumerate(path):
-        turn += entry.is_prompt
-        notes = _notes(history, place, entry)
+    found = []
+    for at in places:
+        entry, notes = path[at], _notes(history, at, path[at])
+        kinds = ", ".join(dict.fromkeys(str(block.get("type")) for block in entry.content)) or "empty"
         found.append(
             Row(
-                place,
-                turn,
+                at,
+                int(turns[at]),
                 entry.role,
-                ", ".join(dict.fromkeys(str(block.get("type")) for block in entry.content)) or "empty",
+                kinds,
                 words(entry),
-                tokens[place],
-                cached[place],
+                tokens[at],
+                cached[at],
                 ", ".join(notes),
-                not any("not sent" in note for note in notes),
+                sent=not any("not sent" in note for note in notes),
             )
         )
     return found
