@@ -327,6 +327,7 @@ class TestErrors:
         assert at.state["draft"]["text"] == "hi"
         assert at.state["notice"]["tone"] == "bad"
         assert at.texts == []
+        assert len(at.panel.branch.options) == 1
 
     def test_a_refused_budget_says_so(self):
         sandbox = Sandbox(replies=["one"])

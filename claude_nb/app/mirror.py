@@ -87,9 +87,12 @@ class Mirror:
         current: Any = None
         for index, history in enumerate(self.histories):
             for branch in history.branches():
-                options.append((f"{branch.messages} messages: {branch.text}", (index, branch.number)))
-                if branch.current and history is self._chat.history:
+                here = branch.current and history is self._chat.history
+                if here:
                     current = (index, branch.number)
+                elif history._tree.entries[branch.number].is_prompt:  # noqa: SLF001 - what branches() does not tell
+                    continue  # a prompt that was taken back, since no reply came
+                options.append((f"{branch.messages} messages: {branch.text}", (index, branch.number)))
         if current is None:
             current = (len(self.histories) - 1, None)
             options.append(("new", current))

@@ -130,6 +130,11 @@ function log() {
 
 // Where to write -----------------------------------------------------------------------------------------------------
 
+/** Whether there is no kernel to hear anything, where the front end tells. */
+function kernelIsGone(manager) {
+  return Boolean(manager && "kernel" in manager && (!manager.kernel || manager.kernel.status === "dead"));
+}
+
 class Desk {
   #model;
   #pending = null; // what is sent and not yet taken
@@ -213,6 +218,10 @@ class Desk {
   #submit() {
     const text = this.#area.value;
     if (this.#gone || this.#pending || (!text.trim() && !this.#state.files?.length)) return;
+    if (kernelIsGone(this.#model.widget_manager)) {
+      this.lost();
+      return;
+    }
     if (this.#busy) {
       this.#tell("Wait for the reply, or stop it: Esc.");
       return;
