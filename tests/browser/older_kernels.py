@@ -26,8 +26,9 @@ def run(version: str, folder: Path) -> int:
     own = folder / here.relative_to(sys.prefix)
     (own / "everything_else.pth").write_text(f"{here}\n")
     command = [python, "-m", "pytest", str(TESTS), "-k", "stop", "-q", "-p", "no:nbval", "-o", "addopts="]
-    share = Path(sys.prefix) / "share" / "jupyter"  # the front ends' extensions
-    settings = {**os.environ, "JUPYTER_PATH": str(share), "JUPYTERLAB_DIR": str(share / "lab")}
+    share, etc = (Path(sys.prefix) / where / "jupyter" for where in ("share", "etc"))  # the front ends' parts
+    parts = {"JUPYTER_PATH": share, "JUPYTERLAB_DIR": share / "lab", "JUPYTER_CONFIG_PATH": etc}
+    settings = {**os.environ, **{name: str(path) for name, path in parts.items()}}
     return subprocess.run(command, cwd=TESTS.parents[2], env=settings, check=False).returncode
 
 

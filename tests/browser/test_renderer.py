@@ -503,27 +503,29 @@ def test_hostile_text_does_nothing_wherever_it_stands(page):
 
 
 def test_hostile_text_split_anywhere_does_nothing(page):
-    """Every beginning of every text is drawn, as text, thinking and tool input."""
+    """Every beginning of every text is drawn; of those made for Markdown also as thinking and tool input."""
+    kinds = ["text", "thinking", "tool_use"]
+    texts = [[text, kinds if text in MARKDOWN_ATTACKS else kinds[:1]] for text in attacks()]
     bad = page.eval(
         """async ([texts, audit]) => {
             window.requestAnimationFrame = (draw) => draw(); // each letter at once
             const look = eval(audit);
             const bad = [];
             let q = 0;
-            for (const text of texts) {
+            for (const [text, kinds] of texts) {
                 receive({q: ++q, snapshot: {blocks: [], state: null, footer: []}});
-                for (const [index, kind] of ["text", "thinking", "tool_use"].entries())
+                for (const [index, kind] of kinds.entries())
                     receive({q: ++q, ops: [["open", index, kind, {}]]});
                 document.querySelectorAll("#live details").forEach((details) => (details.open = true));
                 for (const letter of text)
-                    receive({q: ++q, ops: [["add", 0, letter], ["add", 1, letter], ["add", 2, letter]]});
+                    receive({q: ++q, ops: kinds.map((_, index) => ["add", index, letter])});
                 receive({q: ++q, ops: [["state", {phase: "interrupted", text}]]});
                 bad.push(...look("#live"));
                 if (text.length % 16 === 0) await new Promise((go) => setTimeout(go)); // what was to load or run, may
             }
             return bad;
         }""",
-        [attacks(), AUDIT],
+        [texts, AUDIT],
     )
     page.tab.wait_for_timeout(200)
     assert bad == []
