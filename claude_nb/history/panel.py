@@ -231,7 +231,11 @@ class _Controls:
         _offer(self.message, [(f"{row.at}  {row.role}: {row.words[:60]}", row.at) for row in shown], chosen)
         found = leaves(tree.entries, tree.head)[-_MOST_BRANCHES:]
         found = found if tree.head in found or tree.head is None else [*found, tree.head]
-        labels = [f"{one}  {len(tree.line(one))} messages: {words(tree.entries[one], 60)}" for one in found]
+        sizes = [len(tree.line(one)) for one in found]
+        labels = [
+            f"{one}  {size} message{'' if size == 1 else 's'}: {words(tree.entries[one], 60)}"
+            for one, size in zip(found, sizes, strict=True)
+        ]
         _offer(self.branch, list(zip(labels, found, strict=True)), tree.head)
         entry = tree.entries[tree.numbers[self.message.value]] if places else None
         self.pin.description = "Unpin" if entry and self._is_pinned() else "Pin"

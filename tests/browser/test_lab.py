@@ -186,3 +186,47 @@ def test_a_tool_that_asks_first_is_allowed_and_refused_in_the_cell_by_keyboard(s
     assert refuse.count() == 0
     assert notebook7 or page.problems == []
     page.page.close()
+
+
+VIEW = """
+from claude_nb import History
+history = History()
+said = {"role": "assistant", "stop_reason": "end_turn", "model": "claude-haiku-5-5"}
+for words in ["one", "<img src=x onerror=alert(1)> $x$", "three"]:
+    history.user(words)
+    history.reply({**said, "content": [{"type": "text", "text": words}]})
+history.view()
+"""
+
+
+def test_a_conversation_is_pinned_and_edited_by_keyboard_and_its_table_is_what_is_saved(server, browser):
+    name = written(server, "view.ipynb", VIEW, "print([entry.text for entry in history.entries])")
+    page = LabPage(browser, server, name, color_scheme="dark")
+    alerts: list[str] = []
+    page.page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    page.run_all()
+    table = "document.querySelector('.jp-OutputArea table').innerText"
+
+    def press(button: str) -> None:
+        for _ in range(12):
+            page.page.keyboard.press("Tab")
+            if page.page.evaluate("document.activeElement.innerText").strip() == button:
+                return page.page.keyboard.press("Enter")
+        raise AssertionError(f"no way to {button} by keyboard")
+
+    page.page.get_by_label("Message").focus()
+    page.page.keyboard.press("Home")
+    press("Pin")
+    page.page.wait_for_function(f"{table}.includes('pinned')")
+    press("Edit")
+    page.page.get_by_label("Prompt").fill("drei <img src=x onerror=alert(1)>")
+    press("Go on with this")
+    page.page.wait_for_function(f"{table}.includes('drei') && !{table}.includes('three')")
+    page.page.screenshot(path=SCREENSHOTS / "view.png")
+    page.save()
+    assert alerts == page.problems == []
+    controls, shown = saved(server, name)["cells"][0]["outputs"]
+    assert not "".join(controls["data"]["text/plain"] + controls["data"]["text/html"])
+    assert "drei" in "".join(shown["data"]["text/html"])
+    assert "&lt;img" in "".join(shown["data"]["text/html"])
+    page.page.close()
