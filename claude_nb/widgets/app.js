@@ -217,8 +217,8 @@ class Desk {
 
   #submit() {
     const text = this.#area.value;
-    if (this.#gone || this.#pending || (!text.trim() && !this.#state.files?.length)) return;
-    if (kernelIsGone(this.#model.widget_manager)) {
+    if (this.#pending || (!text.trim() && !this.#state.files?.length)) return;
+    if (this.#gone || kernelIsGone(this.#model.widget_manager)) {
       this.lost();
       return;
     }
