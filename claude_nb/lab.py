@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from .answers import Answer, Asked, ask_all, ask_all_async
 from .client import client_for
-from .comparison import Answer, Asked, ask_all, ask_all_async, short
+from .comparison import short
 from .errors import PromptError
 from .history import Content, History
 from .ledger import format_usd

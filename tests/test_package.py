@@ -80,11 +80,11 @@ def test_rooms_import_only_from_floors_below():
         ["credentials", "sandbox", "outcome", "turn", "join", "mend", "attach", "steps"],
         ["waiting", "ledger", "bill"],
         ["plots", "footer", "widgets"],
-        ["screens", "showing", "bar", "results", "asking", "tools", "mcp"],
+        ["screens", "showing", "columns", "bar", "results", "asking", "tools", "mcp"],
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape", "doing"],
         ["batch", "extract", "app", "chat"],
-        ["comparison", "lab"],
+        ["answers", "comparison", "lab"],
         ["lessons", "tutorials", "progress", "scan", "doctor", "spend", "magics"],
         ["cli"],
     ]

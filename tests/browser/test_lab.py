@@ -230,3 +230,28 @@ def test_a_conversation_is_pinned_and_edited_by_keyboard_and_its_table_is_what_i
     assert "drei" in "".join(shown["data"]["text/html"])
     assert "&lt;img" in "".join(shown["data"]["text/html"])
     page.page.close()
+
+
+COMPARE = """
+from claude_nb import Sandbox, compare, connect
+client = connect(sandbox=Sandbox(pace="40 tok/s"), quiet=True)
+compare("a long story of 250 words", systems=["Costs $5 and $6.", "Be long."], client=client, max_tokens=2000)
+"""
+
+
+def test_compared_answers_stream_side_by_side_and_each_can_be_stopped(server, browser):
+    name = written(server, "compare.ipynb", COMPARE, "print('went on')")
+    page = LabPage(browser, server, name)
+    page.command("notebook:run-all-cells")
+    stops = page.page.get_by_role("button", name="Stop")
+    stops.nth(1).wait_for(timeout=60_000)
+    page.page.wait_for_function("document.body.innerText.split('budget').length > 2")
+    page.page.screenshot(path=SCREENSHOTS / "compare.png")
+    stops.first.click()
+    page.page.wait_for_function("document.body.innerText.includes('went on')", timeout=60_000)
+    out = page.outputs()
+    assert out.count("interrupted") == 1
+    assert out.count("finished") == 1
+    assert stops.count() == 0
+    assert page.problems == []
+    page.page.close()
