@@ -6,6 +6,8 @@ from typing import Any
 
 from .ledger import is_unbilled_refusal, made_output, price_usage
 
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
 
 def cost_of(message: Any) -> Decimal | None:
     """Give the cost of an SDK ``Message`` in USD; None where it is unknown, as for a reply that was cut on its way.
@@ -23,8 +25,11 @@ def cost_of(message: Any) -> Decimal | None:
 def price_reported(model: str | None, usage: Mapping[str, Any] | None) -> Decimal | None:
     """Give the cost of a usage in USD; None unless both input and output tokens were reported.
 
-    Servers other than Anthropic's leave them out, and a price of half the tokens would look like the whole.
+    Servers other than Anthropic's leave them out, or say 0 of both; a price of half the tokens, or of none, would look
+    like the whole.
     """
     if not model or not usage or None in (usage.get("input_tokens"), usage.get("output_tokens")):
+        return None
+    if not any(usage.get(name) for name in _TOKENS):
         return None
     return price_usage(model, dict(usage))

@@ -100,7 +100,8 @@ def _price(message: Any, usage: Mapping[str, Any], *, final: bool, simulated: bo
     model = getattr(message, "model", None)
     price = price_reported(model, usage)
     if price is None:
-        missing = None in (usage.get("input_tokens"), usage.get("output_tokens"))
+        counts = (usage.get("input_tokens"), usage.get("output_tokens"))
+        missing = None in counts or not any(counts)
         why = (
             "The server did not report all tokens."
             if missing

@@ -11,6 +11,8 @@ figures and pictures as images. Nothing else in the cell is interpreted: no form
 # IPython's decorators and its argument parser have no types.
 
 import re
+import warnings
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +23,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from .attach import content
 from .chat import Chat
 from .errors import PromptError
-from .models import MODEL, known
+from .models import MODEL, as_of, find, known, usable
 
 _NAME = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 _WORDS = ("spend", "history", "model")
@@ -96,7 +98,7 @@ class ClaudeMagics(Magics):
             return self.chat.history
         if word == "model":
             if rest:
-                self.model = Chat(model=rest[0]).model
+                self.model = _named(rest[0])
             return self.model
         raise UsageError(f"%claude takes {', '.join(_WORDS)}. To ask something, begin a cell with %%claude.")
 
@@ -107,14 +109,16 @@ class ClaudeMagics(Magics):
             raise UsageError(f"{flags.chat} is a {type(chat).__name__}, not a Chat. Choose another name.")
         if chat is None:
             system = fill(flags.system.strip("\"'"), self.shell.user_ns) if flags.system else None
-            chat = Chat(self._connected(), model=flags.model or self.model, system=system)
+            chat = Chat(
+                self._connected(), model=_named(flags.model) if flags.model else self.model, system=system
+            )
         elif flags.system:
             raise UsageError(
                 f"{flags.chat} has its system prompt already. Leave --system out and write {flags.chat}.instruct(…), "
                 "or begin a new chat."
             )
         elif flags.model:
-            chat.model = Chat(model=flags.model).model
+            chat.model = _named(flags.model)
         if flags.chat:
             self.shell.user_ns[flags.chat] = chat
         self.chat = chat
@@ -126,6 +130,15 @@ class ClaudeMagics(Magics):
 
             self._client = connect()
         return self._client
+
+
+def _named(model: str) -> str:
+    """The model of this id; of one that is not known, a warning: it may be newer, or mistyped."""
+    if find(usable(model)) is None:
+        near = get_close_matches(model, [one.id for one in known()], n=1, cutoff=0.8)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        warnings.warn(f"{model} is not among the models known on {as_of()}.{meant}", stacklevel=2)
+    return model
 
 
 def fill(text: str, names: Any) -> Any:

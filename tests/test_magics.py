@@ -174,6 +174,13 @@ class TestTheLine:
         cell(shell, "%%claude\nhi")
         assert sandbox.requests[0]["model"] == "claude-opus-4-8"
 
+    @pytest.mark.parametrize(
+        "command", ["%claude model claude-opus-55", "%%claude --model claude-opus-55\nhi"]
+    )
+    def test_a_model_that_is_not_known_is_taken_with_a_warning(self, shell, sandbox, command):
+        with pytest.warns(UserWarning, match=r"claude-opus-55 is not among .* Did you mean claude-opus-5-5"):
+            shell.run_cell(command)
+
     def test_anything_else_says_what_there_is(self, shell):
         with pytest.raises(UsageError, match="spend, history, model"):
             shell.run_line_magic("claude", "dance")

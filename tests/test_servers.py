@@ -203,6 +203,18 @@ class TestStreamsThatAreMended:
         row = extract_many(["x"], int, client=Replay(*body).client(), model="m", quiet=True).iloc[0]
         assert (row["value"], row["error"], row["cost_usd"]) == (3, None, None)
 
+    def test_a_usage_of_nothing_at_all_is_no_price(self, capsys):
+        none = {"input_tokens": 0, "output_tokens": 0}
+        body = [start(usage=none, model="claude-haiku-5-5"), *HELLO, ended(usage=none), STOP]
+        chat = local(*body)
+        chat.display = True
+        chat.send("hi")
+        assert "price unknown" in capsys.readouterr().out
+
+    def test_two_answers_in_one_body_are_both_kept_in_their_order(self):
+        message = local(start(), *HELLO, start(), OPEN, delta(" again"), END, ended(), STOP).send("hi")
+        assert [block.text for block in message.content] == ["Hello", " again"]
+
     def test_a_limit_in_money_cannot_hold_where_no_price_is_known(self):
         body = [start(usage=None), *HELLO, ended("max_tokens"), STOP]
         chat = local(*[chunk.replace(b"local-lm", b"claude-haiku-5-5") for chunk in body], max_usd=1.0)
