@@ -69,10 +69,10 @@ class Columns:
         column = Layout(
             flex="1 1 20em", min_width="0", padding="0 12px", border_left="2px solid rgba(128,128,128,.4)"
         )
-        boxes = [
-            VBox([Label(label, style={"font_weight": "bold"}), view], layout=column)
-            for label, view in zip(labels, self._views, strict=True)
-        ]
+        headings = [Label(label, style={"font_weight": "bold"}) for label in labels]
+        for heading in headings:  # "$5 and $6" is money
+            heading.add_class("mathjax_ignore").add_class("tex2jax_ignore")
+        boxes = [VBox(column_of, layout=column) for column_of in zip(headings, self._views, strict=True)]
         self._row = HBox(boxes, layout=Layout(flex_flow="row wrap"))
         for place in range(len(labels)):
             self.draw(place, [["state", {"phase": "waiting", "text": "Waiting for the first token"}]])

@@ -248,7 +248,10 @@ def test_compared_answers_stream_side_by_side_and_each_can_be_stopped(server, br
     page.page.wait_for_function("document.body.innerText.split('budget').length > 2")
     page.page.screenshot(path=SCREENSHOTS / "compare.png")
     stops.first.click()
-    page.page.wait_for_function("document.body.innerText.includes('went on')", timeout=60_000)
+    page.page.wait_for_function(
+        "[...document.querySelectorAll('.jp-OutputArea')].at(-1)?.innerText.includes('went on')",
+        timeout=60_000,
+    )
     out = page.outputs()
     assert out.count("interrupted") == 1
     assert out.count("finished") == 1
