@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import comm
 import pytest
 from comm.base_comm import BaseComm
@@ -27,6 +29,16 @@ from claude_nb.sandbox import faults
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> [x](javascript:alert(3)) `\"' $5 and $6"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 SECONDS = 20.0
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": MODEL,
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
 
 
 class Wire(BaseComm):
@@ -259,6 +271,38 @@ class TestStop:
         at.say("again")
         assert at.texts[0] == "again"
         assert len(at.texts) == 2
+
+    def test_a_reply_whose_server_has_gone_silent_is_kept_as_far_as_it_came(self):
+        """On a real connection: closing it does not wake the thread that reads."""
+        events = [
+            {"type": "message_start", "message": MESSAGE},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
+        ]
+        sent = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def answer() -> None:
+                while True:  # whoever asks for the list of models is told the same
+                    connection = server.accept()[0]
+                    connections.append(connection)
+                    connection.recv(65536)
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + sent.encode()
+                    )
+
+            connections: list[socket.socket] = []
+            threading.Thread(target=answer, daemon=True).start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            at = Page(Chat(anthropic.Anthropic(api_key="x", base_url=url, max_retries=0)))
+            at.send("hi")
+            at.wait(lambda: at.window._live is not None and at.window._live.begun)
+            at.wish(do="stop")
+            at.wait(lambda: not at.busy)
+            assert at.texts == ["hi", "Hello"]
+            assert at.chat.history.entries[-1].interrupted
+            for connection in connections:
+                connection.close()
 
     def test_stop_ends_the_wait_for_the_next_try(self):
         sandbox = Sandbox(faults=[faults.overloaded(at=n, retry_after=30) for n in range(1, 4)])

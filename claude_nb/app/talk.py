@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from threading import Thread
+from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 from claude_nb.ledger import label
+from claude_nb.models import SANDBOX_HEADER
 from claude_nb.screens import Notebook
 from claude_nb.servers import advise, checked, streaming, streaming_async
 from claude_nb.steps import Ask, Run, drive, drive_async
@@ -22,6 +23,8 @@ from claude_nb.waiting import listening
 
 if TYPE_CHECKING:
     from claude_nb.chat import Chat
+
+_PATIENCE = 1.0  # seconds for a stopped reply to end by itself
 
 CELL = "chat.app()"
 """What the ledger calls the place. It also keeps a cell that runs again from replacing what was said here."""
@@ -89,6 +92,7 @@ class Talk:
         self._stopped = False
         self._first: Callable[[], None] = lambda: None
         self._leave: Callable[[], object] = lambda: None
+        self._came_so_far: Callable[[], Reading | None] = lambda: None
 
     def say(self, prompt: Any, first: Callable[[], None]) -> None:
         """Send a message, and come back at once.
@@ -100,7 +104,7 @@ class Talk:
         Raises:
             PromptError, HistoryError, ModelError: It cannot be sent; nothing was.
         """
-        self._stopped, self._first = False, first
+        self._stopped, self._first, self._live = False, first, None
         steps = self._chat._steps(prompt, None, "warn", None, {})  # noqa: SLF001 - the window is the chat's own
         if not is_async(self._chat._client):  # noqa: SLF001 - likewise
             self._beside(self._run, steps)
@@ -115,9 +119,12 @@ class Talk:
         self._stopped = True
         if self._live is not None and self._live.begun:
             self._live.stop()
+            late = Timer(
+                _PATIENCE, self._leave
+            )  # closing a connection does not wake who waits for a silent server
+            late.daemon = True
+            late.start()
         else:
-            if self._live is not None:
-                self._live.left = True
             self._leave()
 
     def _run(self, steps: Any) -> None:
@@ -149,11 +156,20 @@ class Talk:
     def _do(self, step: Ask | Run) -> Reading | None:
         """Do a step in a thread that can be left behind, and wait for it or for Stop."""
         came: Future[Reading | None] = Future()
-        self._live = self._stage.step(step)
-        self._leave = lambda: _set(came.set_exception, KeyboardInterrupt())
+        self._live = live = self._stage.step(step)
+        self._came_so_far = lambda: None
+
+        def leave() -> None:
+            if live is not None:
+                live.left = True
+            if partial := self._came_so_far():
+                _set(came.set_result, partial)
+            _set(came.set_exception, KeyboardInterrupt())
+
+        self._leave = leave
         if self._stopped:
             raise KeyboardInterrupt
-        self._beside(self._answer, step, self._live, came)
+        self._beside(self._answer, step, live, came)
         return came.result()
 
     def _answer(self, step: Ask | Run, live: Live | None, came: "Future[Reading | None]") -> None:
@@ -176,6 +192,10 @@ class Talk:
                 listening(lambda state: live.draw([["state", state]])),
                 streaming(chat._client, step.request) as stream,  # noqa: SLF001 - likewise
             ):
+                simulated = SANDBOX_HEADER in stream.response.headers
+                self._came_so_far = lambda: (
+                    Reading(stream.current_message_snapshot, None, simulated) if live.begun else None
+                )
                 reading = read(stream, screen=live)
         except Exception as error:
             advise(error, chat._client)  # noqa: SLF001 - likewise
@@ -193,6 +213,8 @@ class Talk:
     async def _do_async(self, step: Ask | Run) -> Reading | None:
         chat = self._chat
         self._live = live = self._stage.step(step)
+        if self._stopped:
+            raise asyncio.CancelledError
         if isinstance(step, Run):
             await chat._tools.arun(step, confirm=chat.confirm or self._stage.allow)  # noqa: SLF001 - likewise
             return None

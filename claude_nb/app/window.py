@@ -255,9 +255,11 @@ class Window:
                 if sent.branch is not None:
                     history.switch(sent.branch)
                 self._give_back(sent)
-            self._mirror.show()
-            self._clear_live()
-            self._panel.desk.put(busy=None, stopping=False, ask=None)
+            try:
+                self._mirror.show()
+            finally:  # whatever is wrong with showing it, the next message can be sent
+                self._clear_live()
+                self._panel.desk.put(busy=None, stopping=False, ask=None)
             back = " Your message is back below." if lost else ""
             if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
                 self._say(f"Stopped before a reply began.{back}" if lost else "")
