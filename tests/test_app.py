@@ -15,6 +15,7 @@ import pytest
 from comm.base_comm import BaseComm
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.interactiveshell import InteractiveShell
 
 from claude_nb import Budget, Chat, History, Ledger, Sandbox, connect, connect_async, tool
 from claude_nb.app import Window
@@ -208,6 +209,16 @@ class TestSaying:
         at.chat.history.undo()
         at.window.look()
         assert at.log == []
+
+    def test_the_window_looks_after_every_cell(self):
+        shell = InteractiveShell.instance()
+        try:
+            at = page("one", display=False)
+            at.chat.send("from a cell")
+            shell.run_cell("1 + 1", silent=False)
+            assert len(at.log) == 2
+        finally:
+            InteractiveShell.clear_instance()
 
     def test_a_cell_that_runs_again_does_not_replace_what_was_said_in_the_window(self, monkeypatch):
         from claude_nb.ledger import labels

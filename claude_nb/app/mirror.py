@@ -1,5 +1,8 @@
 """Shows a conversation where it is to be seen: in the window, and in the saved notebook."""
 
+import sys
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .facts import choices, facts
@@ -104,3 +107,17 @@ class Mirror:
         history = self._chat.history
         head = [branch.number for branch in history.branches() if branch.current]
         return id(history), len(history), head, self._chat.model
+
+
+def follow_cells(look: Callable[[], None]) -> None:
+    """Call a window's ``look`` after every cell, as long as the window lives."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    found = weakref.WeakMethod(look)
+
+    def after(*_: Any) -> None:
+        if (alive := found()) is not None:
+            alive()
+
+    if shell is not None:
+        shell.events.register("post_run_cell", after)

@@ -1,8 +1,6 @@
 """The chat window: what the reader does with it, and how that reaches the talk and the history."""
 
 import asyncio
-import sys
-import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import RLock
@@ -15,7 +13,7 @@ from claude_nb.steps import Ask, Run
 
 from .facts import known_models, look_up
 from .files import File
-from .mirror import Mirror
+from .mirror import Mirror, follow_cells
 from .panel import Panel
 from .question import Question
 from .talk import Live, Talk
@@ -84,7 +82,7 @@ class Window:
         self._mirror.offer_models(known_models())
         self._looking = look_up(chat._client, loop, self._found_models)  # noqa: SLF001 - likewise
         self._mirror.show()
-        _follow_cells(self)
+        follow_cells(self.look)
 
     @property
     def histories(self) -> list[History]:
@@ -206,9 +204,8 @@ class Window:
     def _anew(self, system: str) -> None:
         """Begin another conversation: a system prompt is fixed once something is said."""
         old = self.chat.history
-        if system.strip() == system_text(old).strip():
-            new = old.fork(0)
-        else:
+        new = old.fork(0)
+        if system.strip() != system_text(old).strip():
             new = History(system=system if system.strip() else None, tools=old.tools, trim=old.trim)
         if not len(old):
             self._mirror.histories.remove(old)
@@ -301,17 +298,3 @@ class Window:
         live, self._live = self._live, None
         if live is not None:
             live.close()
-
-
-def _follow_cells(window: Window) -> None:
-    """Let a window see what a cell has said, as long as the window lives."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    found = weakref.ref(window)
-
-    def look(*_: Any) -> None:
-        if (alive := found()) is not None:
-            alive.look()
-
-    if shell is not None:
-        shell.events.register("post_run_cell", look)
