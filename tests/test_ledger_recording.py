@@ -86,6 +86,28 @@ def test_a_stream_read_to_its_end_has_its_final_usage(ledger, how):
     assert ledger.total().usd == COST
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "known"),
+    [
+        ({"input_tokens": 3, "output_tokens": 0}, None, (3, None)),
+        ({"input_tokens": 3, "output_tokens": 1}, {"input_tokens": 3}, (3, None)),
+        ({"output_tokens": 0}, {"output_tokens": 7}, (None, 7)),
+    ],
+)
+def test_counts_that_a_gateway_never_reports_are_unknown_and_so_is_the_price(ledger, first, last, known):
+    """The first event's output is a placeholder; where nothing replaces it, it is no count."""
+    ending = event("message_delta", delta={"stop_reason": "end_turn"}, **({"usage": last} if last else {}))
+    with serving(Reply(chunks=[start(first), *text("Hi"), ending])) as server:
+        list(client_of(server, ledger).messages.create(**REQUEST, stream=True))
+    row, unknown = only_row(ledger), ledger.frame().iloc[0].isna()
+    for name, count in zip(("input_tokens", "output_tokens"), known, strict=True):
+        assert unknown[name] if count is None else row[name] == count
+    assert row["outcome"] == "ok"
+    assert unknown["cost_usd"]
+    total = ledger.total()
+    assert total.unfinished + total.unpriced == 1
+
+
 def test_message_start_and_message_delta_are_not_added(ledger):
     """Delta usage is cumulative: of two deltas the last wins."""
     chunks = [

@@ -101,7 +101,7 @@ def settle(
     row["outcome"] = outcome
     if seen.ended and not seen.container:
         row["unpriced_tools"] = None
-    row["usage_final"] = seen.ended or unsent or row["op"] in _FREE or outcome in _UNBILLED
+    row["usage_final"] = (seen.ended and seen.counted) or unsent or row["op"] in _FREE or outcome in _UNBILLED
     row["unbilled_refusal"] = is_unbilled_refusal(
         row["stop_reason"], row["refusal_category"], produced=seen.produced
     )
@@ -128,6 +128,8 @@ def reply_columns(seen: Seen) -> dict[str, Any]:
     }
     if model := _text(seen.message.get("model")):
         columns["model"] = model
+    if not seen.counted:
+        columns["output_tokens"] = None
     return columns
 
 
@@ -177,7 +179,8 @@ def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Deci
     regional = bool(row.get("regional"))
     if row["usage_final"] and usage is not None:
         refused = bool(row.get("unbilled_refusal"))
-        unreported = _is_blank(usage) and not refused
+        halved = row["op"] == "messages" and None in (usage.get("input_tokens"), usage.get("output_tokens"))
+        unreported = (_is_blank(usage) or halved) and not refused
         cost = None if unreported else price_usage(model, usage, at, refused=refused, regional=regional)
         return cost, cost, cost
     worst = json.loads(row["worst"]) if row.get("worst") else None

@@ -21,6 +21,7 @@ class Seen:
     __slots__ = (
         "chars",
         "container",
+        "counted",
         "ended",
         "error",
         "message",
@@ -39,6 +40,9 @@ class Seen:
         self.chars = 0
         self.produced = False  # any output at all: decides whether a refusal is billed
         self.ended = False  # the final message_delta came, or the whole JSON body
+        self.counted = (
+            True  # False while a stream has only the placeholder its first event says of its output
+        )
         self.container = False  # a tool ran in a container, which is billed by its hours
         self.session: dict[str, Any] | None = (
             None  # of managed agents: the session, or a snapshot of its usage
@@ -89,6 +93,7 @@ class Seen:
             return
         kind = event.get("type") if isinstance(event, dict) else None
         if kind == "message_start" and isinstance(event.get("message"), dict):
+            self.counted = self.counted and self.usage is not None
             self.take_start(event["message"])
         elif kind == "message_delta":
             self._take_usage(event)
@@ -117,6 +122,7 @@ class Seen:
         """``message_delta``: counts are cumulative, so they replace; what it leaves out stays as it was."""
         usage = event.get("usage")
         if isinstance(usage, Mapping):
+            self.counted = self.counted or usage.get("output_tokens") is not None
             self.usage = {**(self.usage or {}), **{k: v for k, v in usage.items() if v is not None}}
             split = self.usage.get("cache_creation")
             if isinstance(split, Mapping) and "cache_creation" not in usage:
