@@ -107,6 +107,12 @@ class Page:
         return [entry.text for entry in self.chat.history.entries]
 
     @property
+    def streamed(self) -> str:
+        """What the view of the reply under way shows."""
+        live = self.window._live
+        return json.dumps(live._view._page.snapshot()) if live is not None else ""
+
+    @property
     def log(self) -> list[dict[str, Any]]:
         """The items as a page has them, put together of all messages."""
         items: list[dict[str, Any]] = []
@@ -307,7 +313,7 @@ class TestStop:
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
             at = Page(Chat(anthropic.Anthropic(api_key="x", base_url=url, max_retries=0)))
             at.send("hi")
-            at.wait(lambda: at.window._live is not None and at.window._live.begun)
+            at.wait(lambda: "Hello" in at.streamed)
             at.wish(do="stop")
             at.wait(lambda: not at.busy)
             assert at.texts == ["hi", "Hello"]
