@@ -14,7 +14,7 @@ Blocks are addressed as the SDK addresses them: a new block goes to the end, a d
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Op = list[Any]
 Phase = Literal[
@@ -23,10 +23,11 @@ Phase = Literal[
 
 
 class State(TypedDict):
-    """What a reply is doing: one word for the page, one line for the reader."""
+    """What a reply is doing: one word for the page, one line for the reader; ``seconds`` to the next try if known."""
 
     phase: Phase
     text: str
+    seconds: NotRequired[float]
 
 
 class Chip(TypedDict):

@@ -99,7 +99,8 @@ def _connecting(retries: int) -> State:
 def _retrying(words: str, delay: float | None, retries: int) -> State:
     seconds = delay if delay is not None else min(_FIRST_DELAY * 2**retries, _LONGEST_DELAY)
     when = f"in about {seconds:.0f} s" if seconds >= 1 else "at once"
-    return {"phase": "retrying", "text": f"{words}: trying again {when} (try {retries + 2})"}
+    state: State = {"phase": "retrying", "text": f"{words}: trying again {when} (try {retries + 2})"}
+    return state | {"seconds": seconds} if seconds >= 1 else state
 
 
 def _asked_delay(headers: Any) -> float | None:

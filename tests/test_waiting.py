@@ -54,6 +54,14 @@ def test_the_delay_the_server_asks_for_is_told():
     )
 
 
+def test_the_page_is_told_the_seconds_to_count_down():
+    heard: list = []
+    client = connect(sandbox=Sandbox(faults=[faults.overloaded(at=1, retry_after=1)]), quiet=True)
+    with listening(heard.append):
+        client.messages.create(**ASK)
+    assert [state.get("seconds") for state in heard] == [None, 1.0, None, None]
+
+
 def test_after_the_last_try_nothing_is_promised():
     assert told(faults.overloaded(), max_retries=1)[-2:] == ["connecting: Connecting, try 2", "raised"]
     assert told(faults.overloaded(), max_retries=0) == ["connecting: Connecting", "raised"]

@@ -8,7 +8,7 @@ everything. The operations:
     ["cite", index, {title, url}]  a source of that text block
     ["note", index, text]          a fact about that block, such as the tokens it took
     ["close", index]               the block is complete
-    ["state", {phase, text}]       what is going on, see claude_nb.turn.Phase
+    ["state", {phase, text, seconds}]  what is going on, see claude_nb.turn.Phase
     ["footer", [chip, ...]]        how it ended: {kind, text, title, tone}
 
 The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "stop"}`` when Stop was pressed.

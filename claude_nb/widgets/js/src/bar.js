@@ -4,6 +4,8 @@ import { hasEnded } from "./session.js";
 
 const PILLS = new Set(["badge", "stop", "error"]);
 const TONES = new Set(["ok", "muted", "warn", "bad"]);
+const WAITS = new Set(["connecting", "waiting", "retrying"]);
+const SLOW_S = 3; // a wait that takes longer says how long it has taken
 const ANSWER_MS = 300; // how long Stop waits for the kernel's answer before it interrupts
 
 export class Bar {
@@ -13,6 +15,7 @@ export class Bar {
   #footer;
   #phase = null;
   #interrupt;
+  #ticking;
 
   /**
    * @param {() => void} askToStop asks the kernel's program to stop
@@ -40,7 +43,8 @@ export class Bar {
     return hasEnded({ phase: this.#phase });
   }
 
-  state({ phase, text }) {
+  state({ phase, text, seconds }) {
+    clearInterval(this.#ticking);
     const ended = hasEnded({ phase });
     this.element.hidden = false;
     this.element.dataset.phase = phase;
@@ -48,6 +52,18 @@ export class Bar {
     if (ended) this.stop.disabled = true;
     if (phase !== this.#phase) this.#spoken.textContent = text; // phases are announced, tokens are not
     this.#phase = phase;
+    if (WAITS.has(phase)) this.#count(text, seconds);
+  }
+
+  /** Counts the seconds of a wait: down to the next try where it is known, else up. */
+  #count(text, seconds) {
+    const begun = Date.now();
+    this.#ticking = setInterval(() => {
+      if (!this.element.isConnected) return clearInterval(this.#ticking);
+      const gone = Math.round((Date.now() - begun) / 1000);
+      if (seconds) this.#text.textContent = text.replace(/in about \d+ s/, `in ${Math.max(0, Math.ceil(seconds - gone))} s`);
+      else if (gone >= SLOW_S) this.#text.textContent = `${text} (${gone} s)`;
+    }, 1000);
   }
 
   footer(chips) {
