@@ -6,8 +6,10 @@ on screen, marked, and the connection closed. A stop by the button returns the p
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +99,7 @@ def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> 
         raise NotAStream(_not_a_stream(stream))
     watching = _Watching(stream, screen or begun(display=display))
     try:
-        watching.begin(stream.response.close)
+        watching.begin(lambda: _hang_up(stream.response))
         for event in stream:
             watching.see(event)
             if watching.stopped:
@@ -223,6 +225,18 @@ class _Watching:
             return self.error
         error.__cause__ = self.error
         return error
+
+
+def _hang_up(response: Any) -> None:
+    """Close a connection from another thread, so that whoever waits for a silent server's next byte wakes up."""
+    network = response.extensions.get("network_stream")
+    wire = network.get_extra_info("socket") if network is not None else None
+    with suppress(OSError):
+        if isinstance(
+            wire, socket.socket
+        ):  # its own method: an SSL socket's would undo the encryption under the reader
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)
+    response.close()
 
 
 def _not_a_stream(thing: Any) -> str:

@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anthropic
 import httpx2
@@ -296,6 +297,45 @@ class TestStop:
         message = watch(replay.client().messages.stream(**ASK))
         assert (text_of(message), message.stop_reason) == ("Hello", None)
         assert replay.body.closed
+
+    def test_a_stop_wakes_who_waits_for_a_silent_server_on_a_real_connection(self):
+        """Closing a socket does not wake its reader; the server sees that the line is gone."""
+        gone = threading.Event()
+
+        class Silence(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.end_headers()
+                self.wfile.write(START + OPEN + delta("Hello"))
+                if self.rfile.read(1) == b"":
+                    gone.set()
+
+            def log_message(self, *_):
+                pass
+
+        class Pressed(Silent):
+            def draw(self, ops):
+                threading.Timer(0.1, lambda: self.stop()).start()
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Silence)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = anthropic.Anthropic(api_key="none", base_url=f"http://127.0.0.1:{server.server_port}")
+        readings = []
+
+        def read():
+            with client.messages.stream(**ASK) as stream:
+                readings.append(room.read(stream, screen=Pressed()))
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(10)
+        server.shutdown()
+        assert not reader.is_alive()
+        assert gone.wait(5)
+        (reading,) = readings
+        assert (text_of(reading.message), reading.message.stop_reason, reading.error) == ("Hello", None, None)
 
     def test_an_async_stop_does_not_cancel_the_cell(self, monkeypatch, run):
         class Screen(Silent):
