@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -52,6 +53,13 @@ def test_every_call_that_shows_something_has_its_output(notebook):
     for cell in code(notebook):
         if re.search(r"\b(watch|show|check|print|send)\(", source(cell)):
             assert cell["outputs"], source(cell)
+
+
+def test_what_a_cell_prints_is_one_output(notebook):
+    """A kernel may send one line in two pieces; stored so, readers see it broken."""
+    for cell in code(notebook):
+        kinds = [output.get("name") for output in cell["outputs"]]
+        assert not any(kind is not None and kind == after for kind, after in pairwise(kinds)), source(cell)
 
 
 def test_no_output_is_exempt_from_comparison(path, notebook):

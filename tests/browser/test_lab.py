@@ -51,9 +51,11 @@ def shown(notebook: dict) -> str:
     texts = []
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
-            data = output.get("text") or output.get("data", {}).get("text/plain", "")
-            texts.append("".join(data))
-    return "\n".join(line for text in texts for line in text.splitlines() if line.strip())
+            printed = output["output_type"] == "stream"
+            data = output["text"] if printed else output.get("data", {}).get("text/plain", "")
+            texts.append("".join(data) if printed else f"\n{''.join(data)}\n")
+        texts.append("\n")
+    return "\n".join(line for line in "".join(texts).splitlines() if line.strip())
 
 
 @pytest.mark.parametrize("name", ["00_start_here.ipynb", "01_first_call.ipynb"])
