@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -16,11 +16,12 @@ from .footer import footer
 from .models import SANDBOX_HEADER
 from .outcome import INTERRUPTED, in_words
 from .servers import checked, streaming, streaming_async
-from .stream import Reading
+from .stream import Reading, hang_up
 from .turn import Block, Chip, State, Turn
 from .waiting import listening
 
 _AT_ONCE = 8
+_GRACE = 2.0  # seconds for the streams to end after an interrupt
 
 Asked = tuple[str, dict[str, Any]]
 """What is asked: its label, and the arguments of ``client.messages.stream``."""
@@ -54,6 +55,18 @@ class Answer:
         return cost_of(self.message)
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt while several requests were answered.
+
+    Attributes:
+        answers: What had come by then, whole or cut, in order.
+    """
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__("interrupted; what had come is in error.answers")
+        self.answers = tuple(answers)
+
+
 def ask_all(
     client: Any, asked: Sequence[Asked], *, display: bool = False, **options: Any
 ) -> tuple[Answer, ...]:
@@ -64,17 +77,25 @@ def ask_all(
         asked: The labels and requests.
         display: Whether they are shown in columns while they stream.
         **options: Further arguments of every request.
+
+    Raises:
+        Interrupted: The kernel was interrupted; it has the answers as far as they came.
     """
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="claude_nb compare")
     with Columns([label for label, _ in asked], display=display) as columns:
+        clocks = [_Clock(label, columns, place) for place, (label, _) in enumerate(asked)]
         try:
             answers = [
-                pool.submit(
-                    copy_context().run, _ask, client, _Clock(label, columns, place), {**request, **options}
-                )
-                for place, (label, request) in enumerate(asked)
+                pool.submit(copy_context().run, _ask, client, clock, {**request, **options})
+                for clock, (_, request) in zip(clocks, asked, strict=True)
             ]
             return tuple(answer.result() for answer in answers)
+        except KeyboardInterrupt:
+            for clock, answer in zip(clocks, answers, strict=True):
+                answer.cancel()
+                clock.stop()
+            came = wait([answer for answer in answers if not answer.cancelled()], timeout=_GRACE).done
+            raise Interrupted([answer.result() for answer in answers if answer in came]) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for nobody
 
@@ -105,6 +126,7 @@ class _Clock:
 
     def __init__(self, label: str, columns: Columns, place: int) -> None:
         self.stopped = False
+        self._hang_up: Callable[[], object] = lambda: None
         self._label, self._turn = label, Turn()
         self._columns, self._place = columns, place
         self._began = time.monotonic()
@@ -112,12 +134,15 @@ class _Clock:
 
     def begin(self, stop: Callable[[], object]) -> None:
         """Let the Stop of this column end its stream."""
-
-        def pressed() -> None:
-            self.stopped = True
+        self._hang_up = stop
+        self._columns.on_stop(self._place, self.stop)
+        if self.stopped:
             stop()
 
-        self._columns.on_stop(self._place, pressed)
+    def stop(self) -> None:
+        """End the stream; what came stays."""
+        self.stopped = True
+        self._hang_up()
 
     def tell(self, state: State) -> None:
         """Show what is waited for."""
@@ -173,7 +198,8 @@ def _ask(client: Any, clock: _Clock, request: dict[str, Any]) -> Answer:
     stream = None
     try:
         with listening(clock.tell), streaming(client, request) as stream:
-            clock.begin(stream.response.close)
+            response = stream.response
+            clock.begin(lambda: hang_up(response))
             for event in stream:
                 clock.see(event)
                 if clock.stopped:

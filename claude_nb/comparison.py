@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer, Asked, ask_all, ask_all_async, chips_of
+from .answers import Answer, Asked, Interrupted, ask_all, ask_all_async, chips_of
 from .client import client_for
 from .errors import PromptError
 from .history import History
 from .join import words
 from .models import MODEL, usable
 from .outcome import outcome_of
-from .screens import saved_bundle
+from .screens import in_notebook, saved_bundle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +88,7 @@ def compare(
     Raises:
         ModelError: A model is no text, or is known to be retired.
         PromptError: Not exactly one of ``models``, ``prompts`` and ``systems`` was given, or a prompt is empty.
+        KeyboardInterrupt: The kernel was interrupted. What had come stays in the cell, and in ``error.answers``.
 
     Example:
         >>> compare("What is a token?", models=["claude-haiku-5-5", "claude-opus-5-5"]).frame()
@@ -96,7 +97,14 @@ def compare(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )
     client = client_for(client, is_async=False, instead="await acompare(...)")
-    return Comparison(ask_all(client, asked, display=display, max_tokens=max_tokens, **options))
+    try:
+        return Comparison(ask_all(client, asked, display=display, max_tokens=max_tokens, **options))
+    except Interrupted as stopped:
+        if display and in_notebook():
+            from IPython.display import display as show
+
+            show(Comparison(stopped.answers))  # type: ignore[no-untyped-call]  # IPython's own
+        raise
 
 
 async def acompare(

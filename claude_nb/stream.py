@@ -99,7 +99,7 @@ def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> 
         raise NotAStream(_not_a_stream(stream))
     watching = _Watching(stream, screen or begun(display=display))
     try:
-        watching.begin(lambda: _hang_up(stream.response))
+        watching.begin(lambda: hang_up(stream.response))
         for event in stream:
             watching.see(event)
             if watching.stopped:
@@ -227,14 +227,14 @@ class _Watching:
         return error
 
 
-def _hang_up(response: Any) -> None:
+def hang_up(response: Any) -> None:
     """Close a connection from another thread, so that whoever waits for a silent server's next byte wakes up."""
     network = response.extensions.get("network_stream")
     wire = network.get_extra_info("socket") if network is not None else None
     with suppress(OSError):
         if isinstance(
             wire, socket.socket
-        ):  # its own method: an SSL socket's would undo the encryption under the reader
+        ):  # not wire.shutdown: SSL's takes the encryption from under the reader
             socket.socket.shutdown(wire, socket.SHUT_RDWR)
     response.close()
 

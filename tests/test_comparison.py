@@ -1,3 +1,6 @@
+import signal
+import threading
+
 import anthropic
 import pytest
 from replay import Replay
@@ -71,6 +74,22 @@ def test_a_cut_answer_has_unknown_output_and_price():
     row = compare("hi", models=[MODEL], client=client(faults=[faults.truncated()])).frame().iloc[0]
     assert row["output_tokens"] is None
     assert row["cost_usd"] is None
+
+
+def test_an_interrupt_keeps_what_had_come():
+    """One answer is whole by then, the other is cut where it was."""
+    replies = Sandbox(
+        replies=lambda body: "Hi." if "short" in str(body) else "word " * 5_000, pace="300 tok/s"
+    )
+    slow = connect(sandbox=replies, quiet=True)
+    main = threading.main_thread().ident
+    threading.Timer(1.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        compare(prompts=["short", "long"], client=slow, max_tokens=20_000)
+    whole, cut = interrupted.value.answers
+    assert (whole.message.stop_reason, cut.message.stop_reason) == ("end_turn", None)
+    assert 0 < len(cut.message.content[-1].text) < 10_000
+    assert cut.cost_usd is None
 
 
 def test_a_server_that_sends_no_message_is_said_to():
