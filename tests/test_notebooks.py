@@ -1,6 +1,7 @@
 """What strict comparison cannot see: cleared outputs, odd orders, machine paths, keys, widget state."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -196,5 +197,8 @@ def test_validation_fails_on_a_notebook_with_changed_outputs(tmp_path):
         "--nbval-current-env",
         path,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=120)
+    plain = os.environ | {"PYTEST_ADDOPTS": ""}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=plain, check=False, timeout=120
+    )
     assert f"{len(MUTANTS)} failed" in done.stdout, done.stdout[-2000:]
