@@ -66,6 +66,8 @@ class Columns:
 
         self._views = [StreamView() for _ in labels]
         self._outboxes = [Outbox(view.push) for view in self._views]
+        for view, outbox in zip(self._views, self._outboxes, strict=True):
+            view.on_pace(outbox.pace)
         column = Layout(
             flex="1 1 20em", min_width="0", padding="0 12px", border_left="2px solid rgba(128,128,128,.4)"
         )

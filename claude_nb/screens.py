@@ -161,6 +161,7 @@ class Notebook:
 
         self._view = StreamView()
         self._outbox = Outbox(self._view.push)
+        self._view.on_pace(self._outbox.pace)
 
     def begin(self) -> None:
         """Show the live view, waiting."""

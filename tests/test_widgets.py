@@ -189,6 +189,29 @@ def test_a_fast_stream_is_sent_at_most_every_fifty_milliseconds():
     assert sum(len(op[2]) for ops in sent for op in ops) == 1000
 
 
+@pytest.mark.parametrize(("asked", "sends"), [(200, 5), (3, 20), (60_000, 1)])
+def test_a_page_that_falls_behind_is_sent_less_often_and_never_less_than_once_a_second(view, asked, sends):
+    sent: list[list[Op]] = []
+    clock = Clock()
+    outbox = Outbox(sent.append, clock=clock)
+    view.on_pace(outbox.pace)
+    view.comm.from_page({"do": "pace", "ms": asked})
+    for _ in range(1000):
+        outbox.add(0, "x")
+        clock.now += 0.001
+    outbox.flush()
+    assert sends <= len(sent) <= sends + 2
+    assert sum(len(op[2]) for ops in sent for op in ops) == 1000
+
+
+@pytest.mark.parametrize(
+    "odd", [{"do": "pace"}, {"do": "pace", "ms": "soon"}, {"do": "pace", "ms": None}, {}, [], 3]
+)
+def test_odd_messages_of_a_page_are_passed_over(view, odd):
+    view.on_pace(lambda _: pytest.fail("paced"))
+    view.comm.from_page(odd)
+
+
 def test_text_does_not_wait_for_the_next_delta():
     """A stream may pause for seconds; what came before the pause is shown without it."""
     arrived = threading.Event()

@@ -41,6 +41,7 @@ class StreamView(LiveView):
         self._q = 0
         self._page = Page()
         self._stoppers: list[Callable[[], None]] = []
+        self._pacers: list[Callable[[float], None]] = []
         super().__init__()
         self.on_msg(self._on_page_message)
 
@@ -70,6 +71,10 @@ class StreamView(LiveView):
         """Call ``fn()`` when the reader presses Stop; possibly in another thread, while the cell runs."""
         self._stoppers.append(fn)
 
+    def on_pace(self, fn: Callable[[float], None]) -> None:
+        """Call ``fn(seconds)`` when the page says how often it has time to draw."""
+        self._pacers.append(fn)
+
     @property
     def stop_waits(self) -> bool:
         """Whether Stop was pressed and cannot be heard yet, as on ipykernel 6 while a cell runs."""
@@ -83,3 +88,6 @@ class StreamView(LiveView):
                 self.send({"ack": "stop"})
                 for stop in self._stoppers:
                     stop()
+            case {"do": "pace", "ms": int(milliseconds)}:
+                for pace in self._pacers:
+                    pace(milliseconds / 1000)

@@ -11,7 +11,8 @@ everything. The operations:
     ["state", {phase, text, seconds}]  what is going on, see claude_nb.turn.Phase
     ["footer", [chip, ...]]        how it ended: {kind, text, title, tone}
 
-The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "stop"}`` when Stop was pressed.
+The page answers ``{"want": "snapshot"}`` when it missed a message, ``{"do": "stop"}`` when Stop was pressed, and
+``{"do": "pace", "ms": 200}`` when it cannot draw more often than that.
 """
 
 import threading
@@ -22,6 +23,7 @@ from typing import Any, Final
 from claude_nb.turn import Chip, Op, State
 
 FLUSH_SECONDS: Final = 0.05
+_SLOWEST: Final = 1.0
 
 
 class Outbox:
@@ -74,6 +76,11 @@ class Outbox:
             self._settle()
             self._ops.append(op)
             self._flush_if_due()
+
+    def pace(self, seconds: float) -> None:
+        """Send only so often from now on, between the usual 0.05 and 1 s: the page draws no faster."""
+        with self._lock:
+            self._every = min(max(seconds, FLUSH_SECONDS), _SLOWEST)
 
     def flush(self) -> None:
         """Send everything collected so far, now."""

@@ -4,11 +4,14 @@ const CHEAP = 8; // milliseconds that every frame may cost
 /** Draws at most once a frame, and rests after a costly frame so that the page stays with the reader. */
 export class Frames {
   #draw;
+  #pace;
   #scheduled = false;
   #restUntil = 0;
 
-  constructor(draw) {
+  /** @param {(milliseconds: number) => void} pace is told how often there is time to draw */
+  constructor(draw, pace = () => {}) {
     this.#draw = draw;
+    this.#pace = pace;
   }
 
   /** @param {boolean} last the text is complete: no reason to rest */
@@ -31,6 +34,7 @@ export class Frames {
       painted.port1.close();
       const cost = performance.now() - start;
       if (cost > CHEAP) this.#restUntil = start + cost / SHARE;
+      this.#pace(cost > CHEAP ? cost / SHARE : 0);
     };
     painted.port2.postMessage(null);
   }

@@ -19,7 +19,8 @@ export default () => {
     render({ model, el }) {
       const kernel = model.widget_manager?.kernel; // JupyterLab and Notebook; elsewhere the message must do
       const interrupt = kernel?.interrupt ? () => kernel.interrupt() : null;
-      const view = new View(el, () => model.send({ do: "stop" }), interrupt);
+      const pace = (ms) => model.send({ do: "pace", ms });
+      const view = new View(el, () => model.send({ do: "stop" }), interrupt, pace);
       bars.add(view.bar);
       const leave = session.listen((op) => view.apply(op));
       return () => {

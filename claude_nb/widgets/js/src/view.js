@@ -9,6 +9,9 @@ import { hasEnded } from "./session.js";
 import { Sources, TextRun } from "./text.js";
 import { Thinking } from "./thinking.js";
 
+const PACE_MS = 50; // how often the kernel sends; telling it more often than it sends would be no help
+const CHANGED = 2; // times slower or faster
+
 export class View {
   #doc;
   #body;
@@ -17,10 +20,14 @@ export class View {
   #open;
   #last;
   #dirty = new Set();
-  #frames = new Frames(() => this.#draw());
+  #frames = new Frames(() => this.#draw(), (milliseconds) => this.#pace(milliseconds));
   #follower;
+  #paced = PACE_MS;
+  #askForPace;
 
-  constructor(root, askToStop, interrupt) {
+  /** @param {(milliseconds: number) => void} askForPace asks the kernel to send only so often */
+  constructor(root, askToStop, interrupt, askForPace = () => {}) {
+    this.#askForPace = askForPace;
     this.#doc = root.ownerDocument;
     this.#body = create(this.#doc, "div", "cnb-body");
     this.bar = new Bar(this.#doc, askToStop, interrupt);
@@ -94,6 +101,13 @@ export class View {
     const part = this.#parts.get(index);
     change(part);
     this.#dirty.add(part);
+  }
+
+  #pace(milliseconds) {
+    const wanted = Math.max(PACE_MS, Math.round(milliseconds));
+    if (wanted < CHANGED * this.#paced && wanted * CHANGED > this.#paced) return;
+    this.#paced = wanted;
+    this.#askForPace(wanted);
   }
 
   #draw() {
