@@ -503,9 +503,9 @@ def test_hostile_text_does_nothing_wherever_it_stands(page):
 
 
 def test_hostile_text_split_anywhere_does_nothing(page):
-    """Every beginning of every text is drawn; of those made for Markdown also as thinking and tool input."""
+    """Every beginning of every text is drawn, as text, as thinking and as tool input; the rest arrives whole."""
     kinds = ["text", "thinking", "tool_use"]
-    texts = [[text, kinds if text in MARKDOWN_ATTACKS else kinds[:1]] for text in attacks()]
+    texts = [[text, kinds] for text in attacks()]
     bad = page.eval(
         """async ([texts, audit]) => {
             window.requestAnimationFrame = (draw) => draw(); // each letter at once
