@@ -21,7 +21,7 @@ def test_the_argument_wins_over_everything(monkeypatch, key):
 
 
 def test_the_environment_wins_over_dotenv(monkeypatch, key):
-    Path(".env").write_text("ANTHROPIC_API_KEY=sk-ant-api03-from-the-file-0000000000\n")
+    Path(".env").write_text("ANTHROPIC_API_KEY=sk-ant-api03-FAKE-KEY-FROM-THE-FILE\n")
     monkeypatch.setenv("ANTHROPIC_API_KEY", key)
     assert find_credential().secret.reveal() == key
 

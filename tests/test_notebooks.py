@@ -105,7 +105,7 @@ def test_it_is_small_and_has_no_attachments(path, notebook):
 
 def test_it_has_the_form_of_a_tutorial(notebook):
     text = prose(notebook)
-    assert 20 <= len(notebook["cells"]) <= 30
+    assert 20 <= len(notebook["cells"]) <= 28
     assert text.startswith("# ")
     assert "**You'll be able to**" in text
     assert text.count("**Predict.**") == text.count("**Look.**") == 3

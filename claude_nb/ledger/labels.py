@@ -123,7 +123,8 @@ def _note_cell(info: Any) -> None:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    _running_cell["cell"] = None if shell is None else str(_inputs(shell))
+    numbered = shell is not None and getattr(info, "store_history", True)
+    _running_cell["cell"] = str(_inputs(shell)) if numbered else None
     _running_cell["cell_id"] = getattr(info, "cell_id", None)
 
 

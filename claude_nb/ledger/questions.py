@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Integer, Select, and_, case, func, or_, select
 
 from claude_nb.errors import LedgerError
 
+from .asking import Key
 from .attempt import IMPORTED
 from .money import from_pico
 from .schema import attempts
@@ -24,25 +25,7 @@ BILLED_OPS = ("messages", "batch_item", SESSION)
 _BILLABLE = and_(_C.op.in_(BILLED_OPS), _C.outcome != "budget_refused")
 _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
-_KEYS = (
-    "model",
-    "notebook",
-    "cell",
-    "conversation",
-    "tag",
-    "day",
-    "outcome",
-    "stop_reason",
-    "provider",
-    "service_tier",
-    "speed",
-    "inference_geo",
-    "session",
-    "op",
-    "project",
-    "user",
-    "source",
-)
+_KEYS = get_args(Key)
 SINCE = "since"  # beside column names in what a ledger is restricted to: the first moment that counts
 OWN = "own"  # the name, beside those of imported sources, of what this package recorded itself
 

@@ -1,5 +1,7 @@
 # Solutions to 10 Production habits. They use the names that the notebook's first cell imports.
 
+import json
+
 
 # 1. What the server calls temporary, and a line that does not answer.
 def worth_retrying(error):
