@@ -386,6 +386,8 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_rows(ledger, tmp_pa
     before = ledger.frame()
     ledger._store.close()
     with closing(sqlite3.connect(tmp_path / "spend.db")) as database, database:
+        for name in ("hours", "cells"):
+            database.execute(f"DROP INDEX claude_nb_attempts_{name}")
         for name in ("source", "project", "user", "unpriced_tools"):
             database.execute(f'ALTER TABLE claude_nb_attempts DROP COLUMN "{name}"')
         database.execute("UPDATE claude_nb_ledger SET value = '1'")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from functools import partial
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from plot_ledger import made
+from sqlalchemy import event
 
 import claude_nb
 from claude_nb import connect, plots
@@ -556,3 +558,26 @@ class TestALongLedger:
     def test_has_a_dashboard(self, ledger, monkeypatch):
         monkeypatch.setattr("claude_nb.plots.calls.MOST", 10)
         assert "37 real calls" in plots.dashboard(ledger)[0].get_xlabel()
+
+    @pytest.mark.parametrize(
+        "question",
+        [plots.daily_frame, plots.shares_frame, plots.top_frame, lambda ledger: ledger.by("model")],
+    )
+    def test_is_summed_in_the_order_of_an_index(self, question, ledger, monkeypatch):
+        """SQLite would sort a million rows otherwise: an expression it does not know again shows here."""
+        monkeypatch.setattr("claude_nb.plots.calls.MOST", 10)
+        asked, engine = [], ledger._store._connected().engine
+        note = partial(_note, asked)
+        event.listen(engine, "before_cursor_execute", note)
+        question(ledger)
+        event.remove(engine, "before_cursor_execute", note)
+        grouped = [(sql, values) for sql, values in asked if "GROUP BY" in sql]
+        assert grouped
+        with ledger._store.transaction() as connection:
+            for sql, values in grouped:
+                steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all()
+                assert [step[3] for step in steps if "B-TREE" in step[3]] == []
+
+
+def _note(asked, _connection, _cursor, sql, values, *_):
+    asked.append((sql, values))

@@ -1,8 +1,6 @@
 """A ledger read in bulk, for plots: its last rows, the sums of each hour, the prompts sent twice."""
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import add
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +18,6 @@ _TOKENS = (
 )
 _PICO = 1e12
 _MONEY = ("cost_usd", "low", "high")
-_HOUR = len("2026-11-22T10")
-_STEPS = (100_000, 200_000)
-"""Sizes of prompt at which some model has changed its price: prompts of both sides are not summed together."""
 
 
 def recent(ledger: "Ledger", most: int) -> "Ledger | None":
@@ -57,55 +52,58 @@ def hourly(ledger: "Ledger") -> "pd.DataFrame":
         The columns of ``Ledger.frame()`` that can be summed, and ``calls``, ``unfinished``, ``unpriced``, ``low`` and
         ``high``: the least and the most the calls cost in USD. ``ts`` is the beginning of the hour.
     """
-    from sqlalchemy import case, func
+    import pandas as pd
+    from sqlalchemy import func
 
-    from .schema import attempts
+    from .schema import HOUR, SIZE, attempts
 
     column = attempts.c
-    prompt: ColumnElement[int] = reduce(add, (func.coalesce(column[name], 0) for name in _TOKENS[:4]))
-    size = case(*((prompt > step, step) for step in reversed(_STEPS)), else_=0)
-    hour = func.substr(column.ts, 1, _HOUR)
-    groups = {"hour": hour, "size": size, "model": column.model, "speed": column.speed}
-    return _sums(ledger, groups, {name: func.sum(column[name]) for name in _TOKENS}).drop(columns="size")
+    groups = {"model": column.model, "hour": HOUR, "size": SIZE, "speed": column.speed}
+    table = _sums(ledger, groups, {name: func.sum(column[name]) for name in _TOKENS})
+    table.insert(0, "ts", pd.to_datetime(table.pop("hour"), format="%Y-%m-%dT%H", utc=True))
+    return table.drop(columns="size").sort_values("ts", kind="stable", ignore_index=True)
 
 
 def by_label(ledger: "Ledger", keys: Sequence[str]) -> "pd.DataFrame":
-    """Calls and costs summed by columns, in the columns of ``hourly``; ``ts`` and ``last`` are the hours they span."""
-    from sqlalchemy import func
+    """Calls and costs summed by columns, in the columns of ``hourly``; ``ts`` to ``last`` is when they all were."""
+    import pandas as pd
+    from sqlalchemy import select
 
+    from .questions import filters
     from .schema import attempts
 
-    hour = func.substr(attempts.c.ts, 1, _HOUR)
-    return _sums(
-        ledger, {key: attempts.c[key] for key in keys}, {"hour": func.min(hour), "last": func.max(hour)}
-    )
+    table = _sums(ledger, {key: attempts.c[key] for key in keys}, {})
+    store, only = ledger._store, ledger._only  # noqa: SLF001 - as above
+    at, simulated = attempts.c.ts, bool(table["simulated"].any())
+    moments = select(at).where(*filters(only, simulated=simulated)).limit(1)
+    # two steps in an index: min() and max() would compare the text of every row
+    for name, order in {"ts": at.asc(), "last": at.desc()}.items():
+        found = [row.ts for row in store.query(moments.order_by(order))]
+        table[name] = pd.to_datetime(found * len(table), format="ISO8601", utc=True)
+    return table
 
 
 def _sums(
-    ledger: "Ledger", groups: "dict[str, ColumnElement[Any]]", measures: "dict[str, ColumnElement[Any]]"
+    ledger: "Ledger", groups: "Mapping[str, ColumnElement[Any]]", measures: "Mapping[str, ColumnElement[Any]]"
 ) -> "pd.DataFrame":
-    """One pass over the table: few groups and narrow columns, since SQLite sorts what it groups."""
+    """One pass, in the order of an index where there is one: SQLite sorts what it groups."""
     import pandas as pd
-    from sqlalchemy import Integer, case, func, select
+    from sqlalchemy import func, select
 
     from .questions import filters
     from .schema import attempts
 
     column = attempts.c
-
-    def count(condition: "ColumnElement[bool]") -> "ColumnElement[int]":
-        return func.sum(case((condition, 1), else_=0), type_=Integer)
-
     unknown = column.cost_low_pico.is_(None)
     asked = {
         **groups,
         **measures,
-        "calls": count(func.coalesce(column.attempt, 0) == 0),
+        "calls": func.count().filter(func.coalesce(column.attempt, 0) == 0),
         "cost_usd": func.sum(column.cost_pico),
         "low": func.sum(func.coalesce(column.cost_pico, column.cost_low_pico)),
         "high": func.sum(func.coalesce(column.cost_pico, column.cost_high_pico, column.cost_low_pico)),
-        "unpriced": count(unknown),
-        "unfinished": count(column.cost_pico.is_(None) & ~unknown),
+        "unpriced": func.count().filter(unknown),
+        "unfinished": func.count().filter(column.cost_pico.is_(None) & ~unknown),
     }
     columns = {name: value.label(name) for name, value in asked.items()}
     statement = select(*columns.values()).group_by(*(columns[name] for name in groups))
@@ -118,10 +116,7 @@ def _sums(
     for name in _MONEY:
         table[name] = [None if value is None else float(value) / _PICO for value in table[name]]
     table["simulated"] = simulated
-    table = table.rename(columns={"hour": "ts"})
-    for name in {"ts", "last"} & {*table.columns}:
-        table[name] = pd.to_datetime(table[name], format="%Y-%m-%dT%H", utc=True)
-    return table.sort_values("ts", kind="stable", ignore_index=True)
+    return table
 
 
 def repeated(ledger: "Ledger") -> set[str]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     inspect,
+    literal_column,
     select,
     update,
 )
@@ -22,6 +23,36 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA = 3
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
+
+HOUR = literal_column("substr(ts, 1, 13)", String)
+SIZE = literal_column(
+    "(CASE WHEN {prompt} > 200000 THEN 200000 WHEN {prompt} > 100000 THEN 100000 ELSE 0 END)".format(
+        prompt="coalesce(input_tokens, 0) + coalesce(ephemeral_5m_input_tokens, 0)"
+        " + coalesce(ephemeral_1h_input_tokens, 0) + coalesce(cache_read_input_tokens, 0)"
+    ),
+    Integer,
+)
+"""The size of prompt, in tokens, past which some model has changed its price. Both are literal text, without bound
+values, since that is how SQLite knows an indexed expression again."""
+
+_SUMMED = (
+    "simulated",
+    "op",
+    "outcome",
+    "attempt",
+    "cost_pico",
+    "cost_low_pico",
+    "cost_high_pico",
+    "usage_final",
+)
+_TOKENS = (
+    "input_tokens",
+    "ephemeral_5m_input_tokens",
+    "ephemeral_1h_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+)
+_SQLITE = {"only": "sqlite"}  # which would sort the whole table to group it; PostgreSQL does not
 
 metadata = MetaData()
 
@@ -101,6 +132,19 @@ attempts = Table(
     Index("claude_nb_attempts_session", "session"),
     Index("claude_nb_attempts_conversation", "conversation"),
     Index("claude_nb_attempts_outcome", "outcome"),
+    # all that is summed of a long ledger, in the order it is grouped by
+    Index(
+        "claude_nb_attempts_hours",
+        "model",
+        HOUR,
+        SIZE,
+        "speed",
+        *_SUMMED,
+        *_TOKENS,
+        "unpriced_tools",
+        info=_SQLITE,
+    ),
+    Index("claude_nb_attempts_cells", "notebook", "cell", "ts", *_SUMMED, info=_SQLITE),
 )
 
 
@@ -129,7 +173,8 @@ def create_tables(connection: Connection, insert: Any) -> int:
             _add_column(connection, name)
         connection.execute(update(meta).where(meta.c.key == "schema").values(value=str(SCHEMA)))
     for index in sorted(attempts.indexes, key=lambda index: str(index.name)):
-        connection.execute(CreateIndex(index, if_not_exists=True))
+        if index.info.get("only", connection.dialect.name) == connection.dialect.name:
+            connection.execute(CreateIndex(index, if_not_exists=True))
     return SCHEMA
 
 
