@@ -133,3 +133,15 @@ def test_a_server_that_is_gone_costs_no_call_and_its_rows_come_in_later(url):
     ledger._store.url, ledger._store._down_until = there, 0
     assert ledger.total().calls == 3
     assert ledger.health().waiting == 0
+
+
+def test_the_text_of_prompts_is_kept_on_request_and_forgotten(url):
+    ledger = Ledger(url, keep_text=True)
+    with serving(Reply(message(USAGE))) as server:
+        for words in ("Hello \0 there", "Hello \0 there", "Goodbye"):
+            asked = REQUEST | {"messages": [{"role": "user", "content": words}]}
+            client(server, ledger).messages.create(**asked)
+    assert list(ledger.prompt(0)["text"]) == ["Hello \ufffd there"]
+    assert ledger.forget_text() == 2
+    assert list(ledger.prompt(0)["text"]) == [None]
+    assert ledger.health().ok

@@ -181,6 +181,22 @@ class Asking:
 
         return explain(self._store, self._only, call)
 
+    def prompt(self, call: Any = -1) -> "pd.DataFrame":
+        """What one call sent: a row a block, with its ``message``, ``role``, ``kind``, ``chars`` and ``text``.
+
+        ``text`` is None unless the ledger that metered the call was made with ``keep_text=True``.
+
+        Args:
+            call: As for ``explain()``.
+
+        Raises:
+            LedgerError: There is no such call, or it reported no tokens.
+        """
+        from .insight import explain
+        from .texts import prompt_frame
+
+        return prompt_frame(self._store, explain(self._store, self._only, call).growth.turn.parts)
+
     def leaks(self, conversation: Any = None) -> "Leaks":
         """What made a conversation cost more than it has to, in words, priced, dearest first.
 

@@ -19,6 +19,7 @@ from .prices import MOST_TOKENS, cost_interval, price_usage, worst_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
 from .refusals import is_unbilled_refusal
+from .texts import hide_keys
 from .tools import hourly_tools
 from .wire import Seen
 
@@ -32,7 +33,6 @@ IMPORTED = "imported"
 """The op of a row that another program counted."""
 
 _PATHS = re.compile(r"/v1/messages(?:/(count_tokens)|/(batches)(?:/([^/?]+)/(results))?)?(?:\?|$)")
-_KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
 _FREE = ("count_tokens", "batches", "batches.results")
 """Requests that cost nothing themselves; a batch is paid by its items."""
 _UNBILLED = ("http_error", "budget_refused")
@@ -238,7 +238,7 @@ def describe(error: BaseException | Mapping[str, Any] | str | None) -> str | Non
         text = f"{type(error).__name__}: {error}"
     else:
         text = error
-    return _KEY.sub("[key]", " ".join(text.split()))[:200].removesuffix(": ").removesuffix(":")
+    return hide_keys(" ".join(text.split()))[:200].removesuffix(": ").removesuffix(":")
 
 
 def provider_of(host: str, path: str) -> str:

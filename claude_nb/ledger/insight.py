@@ -5,7 +5,7 @@ that were added is an estimate by their length, said so wherever it is shown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from claude_nb.errors import LedgerError
 from .money import format_usd
 from .prices import Tokens
 from .prompt import Part
+from .texts import kept
 from .turns import Turn, turns
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _IMAGE_CHARS = 12_000
 """What an image weighs beside text, in characters: its base64 says nothing about its tokens."""
 _LOOK_BACK = 50
 """Turns searched for the one that a prompt continues."""
+_SHOWN = 60
+"""Characters shown of a block whose text was kept."""
 _MILLION = 1_000_000
 
 
@@ -52,9 +55,15 @@ class Growth:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
-    """What one call cost and why: ``str`` for a reader, ``frame()`` for the numbers."""
+    """What one call cost and why: ``str`` for a reader, ``frame()`` for the numbers.
+
+    Attributes:
+        growth: What the call added.
+        texts: What was kept of the added parts' text, by digest.
+    """
 
     growth: Growth
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def frame(self) -> "pd.DataFrame":
         """A row a part that the call added: message, role, kind, chars, estimated tokens, USD now and per turn."""
@@ -86,7 +95,9 @@ class Explanation:
             lines.append(f"  {_change(growth, growth.before)}")
         largest = sorted((one for one in growth.new if one[1]), key=lambda one: -one[1])[:5]
         for part, count in largest:
-            lines.append(f"  about {count:,} tokens: {part_name(part)}, {part.chars:,} characters")
+            text = self.texts.get(part.digest)
+            begins = "" if text is None else f": {' '.join(text.split())[:_SHOWN]!r}"
+            lines.append(f"  about {count:,} tokens: {part_name(part)}, {part.chars:,} characters{begins}")
         if turn.miss:
             lines.append(f"  cache missed: {turn.miss}, {turn.missed or 'unknown'} tokens")
         return "\n".join(lines)
@@ -118,13 +129,12 @@ def explain(store: "Store", only: Mapping[str, str], call: Any) -> Explanation:
     """
     grown = growths(turns(store, only))
     if isinstance(call, int):
-        if -len(grown) <= call < len(grown):
-            return Explanation(grown[call])
+        found = grown[call] if -len(grown) <= call < len(grown) else None
     else:
         wanted = str(getattr(call, "id", call))
-        for growth in grown:
-            if wanted in growth.turn.ids:
-                return Explanation(growth)
+        found = next((growth for growth in grown if wanted in growth.turn.ids), None)
+    if found is not None:
+        return Explanation(found, kept(store, (part.digest for part, _ in found.new)))
     if not grown:
         raise LedgerError(
             "The ledger has no answered call yet. Make one with a metered client, then ask again."

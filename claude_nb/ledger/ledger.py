@@ -31,8 +31,14 @@ class Ledger(Asking):
         url: A path, ``":memory:"`` or a database URL (``"sqlite:///spend.db"``,
             ``"postgresql+psycopg://…"``). If not given: the environment's ``CLAUDE_NB_LEDGER``, else one file
             in the user's data folder, shared by all notebooks and kernels.
+        keep_text: Also store the text of the prompts that this ledger meters, each block once: ``prompt()`` then shows
+            what was sent. Keys are left out, and of images and files all but their size.
 
-    Nothing is opened until the first call or question. No prompt text is stored, only lengths and digests.
+    Nothing is opened until the first call or question. Of prompts only lengths and digests are stored, unless
+    ``keep_text=True``; replies become part of the next prompt.
+
+    Raises:
+        LedgerError: The address is none, or names another kind of database.
 
     Example:
         >>> ledger = Ledger(":memory:")
@@ -41,13 +47,14 @@ class Ledger(Asking):
         $0.00
     """
 
-    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, url: str | os.PathLike[str] | None = None, *, keep_text: bool = False) -> None:
         from .address import resolve
         from .store import Store, store_at
 
         address = resolve(url)
         self._store: Store = Store(address) if address == "sqlite://" else store_at(address)
         self._only: dict[str, str] = {}
+        self._keep_text = keep_text
         self._meters: dict[bool, Meter] = {}
 
     def __repr__(self) -> str:
@@ -71,7 +78,7 @@ class Ledger(Asking):
 
         labels.follow_cells()
         if simulated not in self._meters:
-            self._meters[simulated] = Meter(self._store, simulated=simulated)
+            self._meters[simulated] = Meter(self._store, simulated=simulated, keep_text=self._keep_text)
         return self._meters[simulated]
 
     def meter(self, client: Client, *, simulated: bool | None = None) -> Client:
@@ -107,6 +114,21 @@ class Ledger(Asking):
             LedgerError: A tag is not text.
         """
         return labels.label(tags=tags)
+
+    def forget_text(self) -> int:
+        """Delete the text of every prompt that was kept in this ledger's database, whoever kept it.
+
+        The rows stay, with their lengths and digests; a client of a ledger with ``keep_text=True`` keeps text again.
+
+        Returns:
+            The number of blocks whose text is gone.
+
+        Raises:
+            LedgerError: The ledger cannot be written.
+        """
+        from .texts import forget_texts
+
+        return forget_texts(self._store)
 
     # ---- other sources
 

@@ -21,6 +21,7 @@ from .budget import admit
 from .record import Record
 from .sessions import SESSION, session_of
 from .tee import tee
+from .texts import TEXTS, texts_of
 from .wire import LineParser, Parser, inflated, parser_for
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ _outer: ContextVar[dict["Store", Record] | None] = ContextVar("claude_nb_outer_m
 class Meter(Middleware):
     """Records each attempt in a ledger's store. The same object serves sync and async clients."""
 
-    def __init__(self, store: "Store", *, simulated: bool) -> None:
+    def __init__(self, store: "Store", *, simulated: bool, keep_text: bool = False) -> None:
         self.store = store
         self.simulated = simulated
+        self.keep_text = keep_text
 
     def __repr__(self) -> str:
         return f"<claude_nb meter, ledger: {self.store.label}>"
@@ -97,6 +99,8 @@ class Meter(Middleware):
                 return record
             row = opening_row(request, op, self.store.lineage, simulated=self.simulated)
             row["batch_id"] = batch_id
+            if self.keep_text and op == "messages":
+                row[TEXTS] = self._texts(request.json)
             if self.store.budgets and op == "batches":
                 row["worst"] = reservation(request.json if isinstance(request.json, Mapping) else {})
                 row |= cost_columns(row)
@@ -113,6 +117,13 @@ class Meter(Middleware):
             self.store.note(error)
             return None
         return record
+
+    def _texts(self, body: Any) -> dict[str, str]:
+        try:
+            return texts_of(body if isinstance(body, Mapping) else {})
+        except Exception as error:  # noqa: BLE001 - a text that cannot be kept must not cost the row
+            self.store.note(error)
+            return {}
 
     def _admit(self, record: Record) -> None:
         """Reserve what the call can cost; a budget without room for it raises."""

@@ -32,16 +32,24 @@ class Part(NamedTuple):
 
 def digest_prompt(body: Mapping[str, Any]) -> list[Part]:
     """The parts of a request's JSON, in the order the prompt cache sees them."""
-    parts = [Part(None, name, "", *_digest(body[name])) for name in ("tools", "system") if body.get(name)]
+    return [part for part, _ in read_prompt(body)]
+
+
+def read_prompt(body: Mapping[str, Any]) -> Iterator[tuple[Part, Any]]:
+    """Each part with what the model reads of it: text, or JSON."""
+    for name in ("tools", "system"):
+        if body.get(name):
+            yield Part(None, name, "", *_digest(body[name])), body[name]
     names: dict[str, str] = {}
     messages = body.get("messages")
     for number, message in enumerate(messages if isinstance(messages, list) else []):
         if isinstance(message, Mapping):
             role = str(message.get("role"))
             for block in _blocks(message.get("content")):
-                digest, chars = _digest(_binary(block) or _content(block))
-                parts.append(Part(number, role, _kind(block, names), digest, _binary_length(block) or chars))
-    return parts
+                content = _content(block)
+                digest, chars = _digest(_binary(block) or content)
+                part = Part(number, role, _kind(block, names), digest, _binary_length(block) or chars)
+                yield part, content
 
 
 def _blocks(content: Any) -> Iterator[Mapping[str, Any]]:

@@ -147,6 +147,13 @@ attempts = Table(
     Index("claude_nb_attempts_cells", "notebook", "cell", "ts", *_SUMMED, info=_SQLITE),
 )
 
+prompts = Table(
+    "claude_nb_prompts",
+    metadata,
+    Column("digest", String, primary_key=True),  # as in the parts of a row's prompt
+    Column("text", Text, nullable=False),
+)
+"""Empty unless its owner asked to keep the text of prompts."""
 
 _ADDED = ("source", "project", "user", "unpriced_tools")  # since schema 1, all text
 
@@ -167,7 +174,8 @@ def create_tables(connection: Connection, insert: Any) -> int:
     found = int(connection.execute(select(meta.c.value).where(meta.c.key == "schema")).scalar_one())
     if found > SCHEMA:
         return found
-    connection.execute(CreateTable(attempts, if_not_exists=True))
+    for table in (attempts, prompts):
+        connection.execute(CreateTable(table, if_not_exists=True))
     if found < SCHEMA:
         for name in _ADDED:
             _add_column(connection, name)

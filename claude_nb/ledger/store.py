@@ -21,6 +21,7 @@ from claude_nb.errors import LedgerError
 from .aside import OPEN, Aside
 from .database import BUSY_SECONDS, connect, dispose, insert_of, storable
 from .lineage import Lineage
+from .texts import TEXTS, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +54,7 @@ class Store:
         self.budgets: list[Any] = []  # of budget.Budget, which stands above this room
         self.listeners: weakref.WeakSet[Any] = weakref.WeakSet()  # of live.Live, which does too
         self.lineage = Lineage()
+        self.texts = Texts()
         self.aside = Aside(url, self.path, self.note)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -132,11 +134,13 @@ class Store:
         self.write(self._connected(), row)
 
     def write(self, connection: "Connection", row: dict[str, Any]) -> None:
-        """The row, on a connection that is open; raises what the database raises."""
+        """The row, and the texts it may carry, on a connection that is open; raises what the database raises."""
         if self._statement is None:
             self._statement = self._settling_insert()
         statement, empty = self._statement
-        connection.execute(statement, {name: storable(value) for name, value in (empty | row).items()})
+        connection.execute(statement, _columns(empty | row))
+        if texts := row.get(TEXTS):
+            self.texts.write(connection, insert_of(self.url), texts)
 
     def _settling_insert(self) -> tuple[Any, dict[str, None]]:
         """Insert a row, or replace the open one with its id; and a row of nothing, to fill the columns."""
@@ -242,6 +246,7 @@ class Store:
     def _connected(self) -> "Connection":
         if self._connection is None or self._is_replaced():
             self._close()
+            self.texts.forget()
             self.lineage.forget()  # the rows before may be in another file, or nowhere
             self._connection = connect(self.url, self.path, self.label)
             self._inode = self._file_id()
@@ -277,7 +282,12 @@ class Store:
         self._waiting.clear()
         self.listeners = weakref.WeakSet()  # their displays are the parent's
         self.lineage = Lineage()
+        self.texts = Texts()
         self._abandoned, self._connection = self._connection, None  # closing it would end the parent's locks
+
+
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: storable(value) for name, value in row.items() if name != TEXTS}
 
 
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()

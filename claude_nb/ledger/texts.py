@@ -1,0 +1,126 @@
+"""The text of prompts, where its owner asked to keep it: each block once, under the digest the rows know it by."""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .prompt import Part, read_prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Connection
+
+    from .store import Store
+
+TEXTS = "texts"
+"""Where a row on its way to the database carries the texts of its prompt by digest, beside its columns."""
+_KNOWN = 20_000
+"""Digests remembered as stored, so that a long chat does not write its beginning with every turn."""
+_AT_ONCE = 500
+"""Digests asked for in one statement: SQLite limits the values of one."""
+_KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
+_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What no database takes or a terminal would obey; line breaks and tabs are text."""
+
+
+def hide_keys(text: str) -> str:
+    """The text without anything that looks like a key."""
+    return _KEY.sub("[key]", text)
+
+
+def texts_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The text of every block of a request's JSON by its digest: no keys, and of images and files their size only."""
+    return {part.digest: _readable(content) for part, content in read_prompt(body)}
+
+
+class Texts:
+    """Which texts this process has stored in one ledger."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def write(self, connection: "Connection", insert: Any, texts: Mapping[str, str]) -> None:
+        """Store those that are new.
+
+        Args:
+            connection: Open, committing by itself.
+            insert: The dialect's ``insert``, which knows ``ON CONFLICT``.
+            texts: By digest.
+        """
+        from .schema import prompts
+
+        new = [
+            {"digest": digest, "text": text} for digest, text in texts.items() if digest not in self._known
+        ]
+        if not new:
+            return
+        connection.execute(insert(prompts).on_conflict_do_nothing(index_elements=["digest"]), new)
+        self._known.update(dict.fromkeys(row["digest"] for row in new))
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+
+    def forget(self) -> None:
+        """Take nothing as stored: the database may be another."""
+        self._known.clear()
+
+
+def kept(store: "Store", digests: Iterable[str]) -> dict[str, str]:
+    """The texts that were kept of these."""
+    from sqlalchemy import select
+
+    from .schema import prompts
+
+    wanted = sorted(set(digests))
+    found: dict[str, str] = {}
+    for begin in range(0, len(wanted), _AT_ONCE):
+        some = prompts.c.digest.in_(wanted[begin : begin + _AT_ONCE])
+        found |= {row.digest: row.text for row in store.query(select(prompts).where(some))}
+    return found
+
+
+def prompt_frame(store: "Store", parts: Iterable[Part]) -> "pd.DataFrame":
+    """A row a part of a prompt, with its text where it was kept, else None."""
+    import pandas as pd
+
+    parts = list(parts)
+    texts = kept(store, (part.digest for part in parts))
+    rows = [(part.message, part.role, part.kind, part.chars, texts.get(part.digest)) for part in parts]
+    table = pd.DataFrame(rows, columns=["message", "role", "kind", "chars", "text"])
+    return table.astype({"message": "Int64", "text": object})
+
+
+def forget_texts(store: "Store") -> int:
+    """Delete every kept text, and overwrite what held it; the number of texts."""
+    from sqlalchemy import delete
+
+    from .schema import prompts
+
+    with store.transaction() as connection:
+        sqlite = store.url.startswith("sqlite")
+        if sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        count = connection.execute(delete(prompts)).rowcount
+        if sqlite:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.texts.forget()
+    return count
+
+
+def _readable(content: Any) -> str:
+    text = content if isinstance(content, str) else json.dumps(_without_data(content), ensure_ascii=False)
+    return _UNSAFE.sub("\ufffd", hide_keys(text))
+
+
+def _without_data(value: Any) -> Any:
+    """Base64 replaced by its length: megabytes that nobody reads."""
+    if hasattr(value, "to_dict"):  # the SDK's own blocks
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        if value.get("type") == "base64" and isinstance(value.get("data"), str):
+            return {**value, "data": f"{len(value['data']):,} characters of base64"}
+        return {str(name): _without_data(inner) for name, inner in value.items() if name != "cache_control"}
+    if isinstance(value, list | tuple):
+        return [_without_data(inner) for inner in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
