@@ -75,6 +75,12 @@ class App:
         self.field.wait_for(timeout=60_000)
         self.page.locator(".cnb-transcript").wait_for(state="hidden")
 
+    def keeps(self, text: str) -> None:
+        """Wait until the transcript, which follows the reply by a message, holds the text."""
+        self.page.wait_for_function(
+            "text => document.querySelector('.cnb-transcript')?.textContent.includes(text)", arg=text
+        )
+
     def say(self, text: str) -> None:
         self.send(text)
         self.idle()
@@ -212,6 +218,7 @@ def test_what_was_said_is_there_after_a_reload_in_the_file_and_without_a_kernel(
     app.say("Write 20 words.")
     said = app.talk
     assert app.page.locator(".cnb-transcript").is_hidden()
+    app.keeps("Write 20 words.")
     app.lab.save()
     assert "Write 20 words." in transcript(server, name)
     app.close()
@@ -220,9 +227,7 @@ def test_what_was_said_is_there_after_a_reload_in_the_file_and_without_a_kernel(
     app.shows("Write 20 words.")
     assert app.talk == said
     app.say("And a second thing.")
-    app.page.wait_for_function(
-        "document.querySelector('.cnb-transcript')?.textContent.includes('And a second thing.')"
-    )
+    app.keeps("And a second thing.")
     app.lab.save()
     assert "And a second thing." in transcript(server, name)
     assert len(saved(server, name)) == 2
