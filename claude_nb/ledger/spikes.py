@@ -23,17 +23,15 @@ def spikes(grown: Sequence[Growth]) -> Iterator[Leak]:
     added = [
         growth for growth in grown if growth.before is not None and not growth.changed and growth.delta > 0
     ]
-    first = [_said(growth) for growth in grown if growth.before is None]
-    for growth in added:
-        others = [other.delta for other in added if other is not growth] + [
-            tokens for tokens in first if tokens
-        ]
-        if not (_is_plain(growth.delta, others) or _is_out_of_line(growth.delta, added)):
+    first = [tokens for growth in grown if growth.before is None and (tokens := _said(growth))]
+    sizes = [growth.delta for growth in added]
+    for growth, others in zip(added, stand_out(sizes, first), strict=True):
+        if others is None:
             continue
         part, tokens = max(growth.new, key=lambda one: one[1], default=(None, 0))
         if part is None:
             continue
-        usual = f"; a turn usually adds {median(others):,.0f}" if others else ""
+        usual = f"; a turn usually adds {others:,.0f}" if others else ""
         text = f"{part_name(part)}, about +{tokens:,} tokens: {what_it_costs(growth, tokens)}{usual}"
         yield leak_of("spike", growth, part, tokens, paid=paid_since(grown, growth, tokens), text=text)
 
@@ -43,15 +41,33 @@ def _said(growth: Growth) -> int:
     return sum(tokens for part, tokens in growth.new if part.message is not None)
 
 
-def _is_plain(delta: int, others: Sequence[int]) -> bool:
-    return delta >= _PLAIN_TOKENS and delta >= _PLAIN_RATIO * median(others or [0])
+def stand_out(added: Sequence[int], first: Sequence[int] = ()) -> list[float | None]:
+    """Of each turn that adds far more than its conversation's turns do, what the others add at the median; else None.
+
+    Args:
+        added: What each turn added to the prompt, in tokens, above 0.
+        first: What the conversation began with, where there are few turns to compare with.
+    """
+    least = _out_of_line(added)
+    found: list[float | None] = []
+    for place, size in enumerate(added):
+        others = None
+        if size >= min(least, _PLAIN_TOKENS):
+            usual = median([*added[:place], *added[place + 1 :], *first] or [0])
+            others = usual if size >= least or _is_plain(size, usual) else None
+        found.append(others)
+    return found
 
 
-def _is_out_of_line(delta: int, added: Sequence[Growth]) -> bool:
+def _is_plain(size: int, usual: float) -> bool:
+    return size >= _PLAIN_TOKENS and size >= _PLAIN_RATIO * usual
+
+
+def _out_of_line(added: Sequence[int]) -> float:
+    """The tokens from which on a turn is out of line, by a score that a spike does not distort."""
     if len(added) < _FEWEST_TURNS:
-        return False
-    logs = [math.log(growth.delta) for growth in added]
+        return math.inf
+    logs = [math.log(size) for size in added]
     middle = median(logs)
     spread = max(1.4826 * median(abs(log - middle) for log in logs), _NARROWEST_SPREAD)
-    usual = math.exp(middle)
-    return (math.log(delta) - middle) / spread >= _SCORE and delta >= max(_TOKENS, _RATIO * usual)
+    return max(math.exp(middle + _SCORE * spread), _TOKENS, _RATIO * math.exp(middle))

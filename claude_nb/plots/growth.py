@@ -1,5 +1,6 @@
 """How the prompt grows from turn to turn."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.models import find
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 _MOST_BARS = 80
 _MOST_NAMES = 6
 _MOST_TURNS = 2_000
-_SPIKE_SCORE, _SPIKE_TOKENS, _SPIKE_RATIO, _FEWEST_TURNS, _EVEN = 4.0, 1_500, 4, 4, 0.25
-"""A spike is what ``ledger.leaks()`` calls one: far from the median on a log scale, and large."""
 _NEAR = 0.25
 """Share of the window from which on its limit is drawn; below, it would press the bars flat."""
 
@@ -97,20 +96,15 @@ def context_frame(source: Any) -> "pd.DataFrame":
 
 
 def spikes(prompts: list[int]) -> list[int]:
-    """What each turn added to the prompt where that is far more than the others add, else 0; in tokens.
+    """What each turn added to the prompt where ``ledger.leaks()`` would call it a spike, else 0; in tokens."""
+    from claude_nb.ledger.spikes import stand_out
 
-    The score is robust (median and median deviation, on a log scale), so that a spike does not hide itself.
-    """
-    import numpy as np
-
-    grown = np.diff(np.array(prompts, dtype="float64"), prepend=np.nan)
-    added = grown[grown > 0]
-    if len(added) < _FEWEST_TURNS:
-        return [0] * len(prompts)
-    middle = float(np.median(np.log(added)))
-    spread = max(1.4826 * float(np.median(np.abs(np.log(added) - middle))), _EVEN)
-    least = max(np.exp(middle + _SPIKE_SCORE * spread), _SPIKE_TOKENS, _SPIKE_RATIO * np.exp(middle))
-    return [int(size) if size >= least else 0 for size in grown]
+    grown = [0, *(after - before for before, after in pairwise(prompts))]
+    places = [place for place, size in enumerate(grown) if size > 0]
+    found = [0] * len(prompts)
+    for place, usual in zip(places, stand_out([grown[place] for place in places], prompts[:1]), strict=True):
+        found[place] = 0 if usual is None else grown[place]
+    return found
 
 
 def _answered(calls: "pd.DataFrame") -> "pd.DataFrame":
