@@ -3,7 +3,6 @@
 import anthropic
 import httpx2
 import pytest
-from conftest import FAKE_KEY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,11 +96,11 @@ def test_a_block_that_is_sent_again_and_again_is_stored_once(path):
     assert count(ledger) == sent["text"].nunique()
 
 
-def test_keys_are_left_out_of_what_is_kept(path):
+def test_keys_are_left_out_of_what_is_kept(path, key):
     ledger = Ledger(path, keep_text=True)
-    ask(ledger, f"My key is {FAKE_KEY}, and Authorization: Bearer abc.def", system=f"key={FAKE_KEY}")
+    ask(ledger, f"My key is {key}, and Authorization: Bearer abc.def", system=f"key={key}")
     ledger._store.close()
-    assert FAKE_KEY.encode() not in bytes_of(path)
+    assert key.encode() not in bytes_of(path)
     assert b"abc.def" not in bytes_of(path)
     assert ledger.prompt()["text"].iloc[-1] == "My key is [key], and Authorization: [key]"
 

@@ -100,6 +100,49 @@ def test_stop_ends_the_reply_keeps_its_text_and_lets_the_notebook_go_on(server, 
     page.page.close()
 
 
+METER = """
+from claude_nb import MODEL, Budget, Ledger, connect
+ledger = Ledger(":memory:")
+client = connect(mode="sandbox", quiet=True, ledger=ledger)
+budget = Budget(0.01, ledger=ledger)
+ledger.live()
+"""
+CALLS = """
+import threading
+ask = {"model": MODEL, "max_tokens": 300, "messages": [{"role": "user", "content": "Hi"}]}
+threads = [threading.Thread(target=client.messages.create, kwargs=ask) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_live_meter_follows_calls_of_other_cells_and_stays_in_the_file(server, browser):
+    name = written(server, "meter.ipynb", METER, CALLS)
+    page = LabPage(browser, server, name)
+    meter = page.page.locator(".jp-CodeCell").first.locator(".jp-OutputArea")
+    page.command("notebook:run-cell-and-select-next")
+    meter.get_by_text("sandbox: nothing is billed").or_(meter.get_by_text("tokens in")).first.wait_for()
+    before = meter.inner_text()
+    page.command("notebook:run-cell")
+    page.page.wait_for_function(_SHOWS_THREE_CALLS)
+    after = meter.inner_text()
+    assert before != after
+    assert "left" in after
+    page.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.save()
+    page.page.close()
+    notebook = saved(server, name)
+    assert "widget-view" not in json.dumps(notebook)
+    assert "· 3 calls ·" in shown(notebook)
+    again = LabPage(browser, server, name)
+    assert again.page.locator(".jp-CodeCell").first.locator(".jp-OutputArea").inner_text() == after
+    assert again.problems == []
+    again.page.close()
+
+
+_SHOWS_THREE_CALLS = r"/calls\s*3\b/.test(document.querySelector('.jp-OutputArea').innerText)"
+
+
 REPLY = r"""It costs $5 and $6, and $e^{i\pi} + 1 = 0$.
 
 \[ \int_0^1 x\,dx = \frac{1}{2} \]
