@@ -25,6 +25,7 @@ from .stream import Reading, read, read_async
 if TYPE_CHECKING:
     import pandas as pd
 
+_INT64 = 2**63
 _USAGE = ("input_tokens", "cache_read_input_tokens", "output_tokens")
 
 
@@ -167,9 +168,10 @@ class _Job:
     def frame(self, *, quiet: bool) -> "pd.DataFrame":
         import pandas as pd
 
-        table = pd.DataFrame([_columns(row) for row in self.rows], index=self.index)
+        table = pd.DataFrame([_columns(row) for row in self.rows], index=self.index, dtype=object)
         if table.empty:
             table = pd.DataFrame(columns=list(_columns(Row({}))))
+        table = table.astype({name: "Int64" for name in table if _is_whole(table[name])}).infer_objects()
         names = dict.fromkeys(name for row in self.rows for name in row.found)
         table = table[[*names, *(name for name in table.columns if name not in names)]]
         asked = [row for row in self.rows if row.message is not None]
@@ -283,6 +285,14 @@ def _is_hopeless(error: Exception) -> bool:
 def _keep(row: Row, reading: Reading) -> None:
     row.message, row.simulated = reading.message, reading.simulated
     row.error = None if reading.error is None else in_words(reading.error)
+
+
+def _is_whole(column: "pd.Series[Any]") -> bool:
+    """Whether it holds whole numbers with gaps, which pandas would make floats of."""
+    known = column.dropna()
+    return 0 < len(known) < len(column) and all(
+        isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64 for value in known
+    )
 
 
 def _columns(row: Row) -> dict[str, Any]:

@@ -204,6 +204,13 @@ class TestManyRows:
         assert errors[3:] == ["empty", "empty"]
         assert found.attrs["errors"] == 4
 
+    def test_whole_numbers_stay_whole_where_rows_failed(self):
+        found = many(["Ada 1815", None], sandbox=Sandbox(replies=[ADA]))
+        assert found["born"].tolist() == [1815, pd.NA]
+        assert str(found["output_tokens"].dtype) == "Int64"
+        assert found["cost_usd"].dtype == "float64"
+        assert many(["Ada 1815"])["born"].dtype == "int64"
+
     def test_a_failed_request_stands_in_its_row(self):
         sandbox = Sandbox(faults=[faults.server_error(at=(1, 2, 3))])
         found = many(["Ada 1815", "Alan 1912"], sandbox=sandbox, at_once=1)
