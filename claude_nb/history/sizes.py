@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FIVE_MINUTES, _HOUR = 300.0, 3600.0
 _THOUGHT = 200
-"""Tokens of a thinking block whose text the server does not show."""
+"""Tokens of a thinking block whose text the server neither shows nor counts."""
 _LEAST, _MOST = 0.5, 2.0
 """How far an estimate can be from what was measured; beyond, something else was measured."""
 
@@ -143,15 +143,25 @@ def _estimate(entry: Entry, model: Model) -> tuple[int, int]:
     from claude_nb.sandbox import tokens
 
     whole = cleared = tokens.MESSAGE_OVERHEAD
+    reported = _thought(entry)
     for block in entry.sendable:
         if block["type"] in THINKING:
-            size = smaller = tokens.count_text(block.get("thinking") or "", model) or _THOUGHT
+            guess = tokens.count_text(block.get("thinking") or "", model) or _THOUGHT
+            size = smaller = guess if reported is None else reported
+            reported = None if reported is None else 0  # of all its thinking blocks together
         else:
             size = smaller = tokens.count_block(block, model)
         if block["type"] == "tool_result":
             smaller = tokens.count_block({**block, "content": CLEARED}, model)
         whole, cleared = whole + size, cleared + smaller
     return (whole, cleared) if entry.sendable else (0, 0)
+
+
+def _thought(entry: Entry) -> int | None:
+    """Tokens of a reply's thinking as the server reported them: shown or hidden, they are what is sent back."""
+    details = (entry.usage or {}).get("output_tokens_details") or {}
+    reported = details.get("thinking_tokens")
+    return reported if isinstance(reported, int) else None
 
 
 def _measure(path: Sequence[Entry], rows: list[Json], head: Json, measured_now: int | None) -> int:
