@@ -192,7 +192,7 @@ def _spend_keys() -> tuple[str, ...]:
 
 def _spend(options: argparse.Namespace) -> int:
     from .ledger import Ledger
-    from .spend import besides, export, from_source, picture, report
+    from .spend import besides, export, from_source, picture, report, total
 
     ledger = Ledger()
     found = None
@@ -206,16 +206,18 @@ def _spend(options: argparse.Namespace) -> int:
         ledger = from_source(ledger, source)
     if options.since:
         ledger = ledger.since(options.since)
-    if options.png:
-        print(f"written: {picture(ledger, options.png)}")
-    elif options.form:
+    if options.form:
         print(export(ledger, options.by, options.form, simulated=options.simulated).rstrip())
+        return 0
+    if options.png:
+        print(f"written: {picture(ledger, options.png, simulated=options.simulated)}")
+        print(total(ledger, simulated=options.simulated))
     else:
         print(report(ledger, options.by, simulated=options.simulated))
-        if source == "claude-code":
-            print("at API prices; a subscription is not billed by them")
-        if not options.simulated and not source:
-            print("".join(f"{line}\n" for line in besides(ledger)), end="")
+    if source == "claude-code":
+        print("at API prices; a subscription is not billed by them")
+    if not options.simulated and not source:
+        print("".join(f"{line}\n" for line in besides(ledger)), end="")
     return 0
 
 

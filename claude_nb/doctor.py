@@ -115,12 +115,17 @@ def _git_ignores(path: Path) -> Literal["ignored", "open", "tracked"] | None:
 def _ledger() -> Iterator[Finding]:
     from .ledger import Ledger
 
+    try:
+        ledger = Ledger()
+    except ClaudeNbError as error:  # only the environment can name one that is none
+        yield Finding("ledger", "wrong", f"CLAUDE_NB_LEDGER in the environment: {error}")
+        return
     with warnings.catch_warnings(action="ignore"):  # what a warning would say is in the report
-        health = Ledger().health()
+        health = ledger.health()
     if health.last_error:
         yield Finding("ledger", "wrong", f"{health.ledger} cannot be written: {health.last_error}")
     else:
-        yield Finding("ledger", "ok", f"{Ledger().location}, writable")
+        yield Finding("ledger", "ok", f"{ledger.location}, writable")
     if health.waiting:
         yield Finding("ledger", "note", f"{health.waiting} rows wait beside it for the next healthy opening")
 

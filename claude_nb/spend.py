@@ -1,5 +1,6 @@
 """``claude-nb spend``: what was spent, as a table in the terminal, as data, or as a picture."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 KEYS = ("model", "notebook", "day", "tag", "conversation", "outcome", "cell", "project", "user", "source")
 _SHOWN = ("calls", "input", "cached", "output", "cost")
+_NOTHING = "-"  # the group of calls without a tag, a notebook, …
 
 
 def report(ledger: Ledger, by: str, *, simulated: bool = False) -> str:
@@ -22,10 +24,16 @@ def report(ledger: Ledger, by: str, *, simulated: bool = False) -> str:
         simulated: The sandbox's calls instead of the real ones.
     """
     table = ledger.by(by, simulated=simulated)  # type: ignore[arg-type] # argparse allows only KEYS
-    rows = [[str(name), *_cells(row)] for name, row in table.iterrows()]
+    rows = [[_label(name), *_cells(row)] for name, row in table.iterrows()]
     lines = _aligned([[by, *_SHOWN], *rows]) if rows else []
-    total = ledger.total(simulated=simulated)
-    return "\n".join([*lines, *([""] if rows else []), f"{total}"])
+    return "\n".join([*lines, *([""] if rows else []), total(ledger, simulated=simulated)])
+
+
+def total(ledger: Ledger, *, simulated: bool = False) -> str:
+    """Give the exact sum in one line; what stands beside it is told by :func:`besides`."""
+    found = ledger.total(simulated=simulated)
+    line = str(replace(found, beside=0))
+    return line if found.calls or simulated or found.source else f"{line} (no real calls)"
 
 
 def besides(ledger: Ledger) -> list[str]:
@@ -60,8 +68,17 @@ def export(ledger: Ledger, by: str, form: str, *, simulated: bool = False) -> st
     return str(table.to_json(orient="records", indent=1))
 
 
-def picture(ledger: Ledger, path: Path) -> Path:
-    """Draw the dashboard of the ledger into a PNG file."""
+def picture(ledger: Ledger, path: Path, *, simulated: bool = False) -> Path:
+    """Draw the dashboard of the calls that the table shows into a PNG file.
+
+    Args:
+        ledger: The ledger, or a part of it.
+        path: The file, which ends in ``.png``.
+        simulated: The sandbox's calls instead of the real ones.
+
+    Raises:
+        ClaudeNbError: The file is no picture, or cannot be written.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -69,10 +86,21 @@ def picture(ledger: Ledger, path: Path) -> Path:
 
     if path.suffix.lower() != ".png":
         raise ClaudeNbError(f"--png writes a picture, and {path} does not end in .png.")
-    figure = plots.dashboard(ledger)[0].get_figure(root=True)
-    if figure is not None:
-        figure.savefig(path, dpi=120, bbox_inches="tight")
+    figure = plots.dashboard(ledger.where(simulated=simulated))[0].get_figure(root=True)
+    try:
+        if figure is not None:
+            figure.savefig(path, dpi=120, bbox_inches="tight")
+    except OSError as error:
+        raise ClaudeNbError(
+            f"{path} cannot be written: {error.strerror}. Name a file in a folder that exists and is yours."
+        ) from error
     return path
+
+
+def _label(name: Any) -> str:
+    import pandas as pd
+
+    return _NOTHING if pd.isna(name) else str(name)
 
 
 def _cells(row: Any) -> list[str]:

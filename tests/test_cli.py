@@ -13,7 +13,7 @@ import anthropic
 import pytest
 from replay import ASK
 
-from claude_nb import connect, tutorials
+from claude_nb import __version__, connect, tutorials
 from claude_nb.cli import main
 from claude_nb.doctor import report
 
@@ -102,6 +102,15 @@ class TestDoctor:
         monkeypatch.setenv("CLAUDE_NB_LEDGER", str(tmp_path / "file" / "ledger.db"))
         assert main(["doctor"]) == 1
         assert re.search(r"WRONG  ledger .*cannot be written", capsys.readouterr().out)
+
+    def test_an_address_that_is_no_ledger_is_one_wrong_line_among_the_others(self, monkeypatch, capsys):
+        monkeypatch.setenv("CLAUDE_NB_LEDGER", "mysql://me:hidden@x/y")
+        assert main(["doctor"]) == 1
+        out = capsys.readouterr().out
+        assert "WRONG  ledger        CLAUDE_NB_LEDGER in the environment: A ledger lives in SQLite" in out
+        assert "widget        bundle present" in out
+        assert out.endswith("1 to mend\n")
+        assert "hidden" not in out
 
 
 class TestTutorials:
@@ -217,6 +226,11 @@ def fetched(address: str, process: subprocess.Popen) -> str:
         except OSError:
             time.sleep(0.2)
     raise AssertionError("the server did not answer within a minute")
+
+
+def test_the_package_itself_is_the_command_too():
+    said = subprocess.check_output([sys.executable, "-m", "claude_nb", "--version"], text=True)
+    assert said == f"claude-nb {__version__}\n"
 
 
 def test_a_bad_call_shows_the_usage(capsys):

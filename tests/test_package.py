@@ -87,6 +87,7 @@ def test_rooms_import_only_from_floors_below():
         ["answers", "comparison", "lab"],
         ["lessons", "tutorials", "progress", "scan", "doctor", "spend", "magics"],
         ["cli"],
+        ["__main__"],
     ]
     height = {room: level for level, rooms in enumerate(floors) for room in rooms}
     for path in (ROOT / "claude_nb").rglob("*.py"):

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from replay import ASK
+from replay import ASK, Replay
 
-from claude_nb import Ledger, connect
+from claude_nb import Ledger, connect, plots
 from claude_nb.cli import main
 from claude_nb.errors import LedgerError
 from claude_nb.ledger.moment import moment
@@ -29,9 +29,10 @@ def out(capsys, *arguments: str) -> str:
 
 
 def test_real_spending_is_shown_and_simulated_beside_it(spent, capsys):
-    shown = out(capsys)
-    assert shown.startswith("$0.00 (no real calls; 2 simulated")
-    assert "besides, in the sandbox: $" in shown
+    first, second = out(capsys).splitlines()
+    assert first == "$0.00 (no real calls)"
+    assert second.startswith("besides, in the sandbox: $")
+    assert second.endswith("--simulated shows them")
 
 
 def test_a_table_by_model_dearest_first_with_the_exact_sum(spent, capsys):
@@ -44,6 +45,13 @@ def test_a_table_by_model_dearest_first_with_the_exact_sum(spent, capsys):
 @pytest.mark.parametrize("by", ["model", "notebook", "day", "tag", "conversation", "outcome"])
 def test_every_grouping_works(spent, capsys, by):
     assert out(capsys, "--simulated", "--by", by).splitlines()[0].split()[0] == by
+
+
+def test_calls_without_a_tag_stand_under_a_dash(spent, capsys):
+    with spent.tag("lesson"):
+        connect(mode="sandbox", quiet=True).messages.create(**ASK)
+    rows = out(capsys, "--simulated", "--by", "tag").splitlines()[1:3]
+    assert {row.split()[0] for row in rows} == {"-", "lesson"}
 
 
 def test_csv_and_json_hold_the_same_numbers(spent, capsys):
@@ -62,6 +70,30 @@ def test_since_leaves_out_what_came_before(spent, capsys):
 def test_a_picture_is_written(spent, capsys, tmp_path):
     out(capsys, "--png", str(tmp_path / "spend.png"))
     assert (tmp_path / "spend.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_holds_the_calls_that_the_table_shows(spent, capsys, tmp_path, monkeypatch):
+    drawn = []
+    dashboard = plots.dashboard
+    monkeypatch.setattr(plots, "dashboard", lambda ledger: drawn.append(ledger.frame()) or dashboard(ledger))
+    said = out(capsys, "--png", str(tmp_path / "real.png"))
+    assert said.splitlines()[:2] == [f"written: {tmp_path / 'real.png'}", "$0.00 (no real calls)"]
+    assert "--simulated shows them" in said
+    answer = {"type": "message", "role": "assistant", "content": [], "usage": {"input_tokens": 1}}
+    body = json.dumps(answer | {"model": "claude-opus-5-5"}).encode()
+    live = Replay(body, headers={"content-type": "application/json"}).client()
+    spent.meter(live, simulated=False).messages.create(**ASK)
+    out(capsys, "--png", str(tmp_path / "real.png"))
+    said = out(capsys, "--simulated", "--png", str(tmp_path / "simulated.png"))
+    assert "simulated, not billed (2 calls)" in said
+    assert [list(frame["simulated"]) for frame in drawn] == [[], [False], [True, True]]
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(spent, capsys, tmp_path):
+    assert main(["spend", "--png", str(tmp_path / "no" / "where.png")]) == 1
+    said = capsys.readouterr().err
+    assert "where.png cannot be written: No such file or directory. Name a file in a folder" in said
+    assert said.count("\n") == 1
 
 
 def test_wrong_words_are_explained(capsys, tmp_path):
