@@ -14,6 +14,7 @@ from .frames import frame_of
 from .history import Content, History
 from .loop import Loop, OnTruncation
 from .models import MODEL, usable
+from .options import check_options
 from .shape import wanted_of
 from .steps import Ask, Limits, Run, drive, drive_async
 from .tools import Confirm, Toolbox
@@ -257,6 +258,7 @@ class Chat:
             raise PromptError(
                 f"{kept[0]}= belongs to the conversation, not to one message. Set it with Chat(...) or History(...)."
             )
+        check_options(options, Chat.send)
         loop = Loop(
             self.history,
             prompt,

@@ -11,6 +11,7 @@ from .errors import PromptError
 from .history import History
 from .join import words
 from .models import MODEL, usable
+from .options import check_options
 from .outcome import outcome_of
 from .screens import in_notebook, saved_bundle
 
@@ -93,6 +94,7 @@ def compare(
     Example:
         >>> compare("What is a token?", models=["claude-haiku-5-5", "claude-opus-5-5"]).frame()
     """
+    check_options(options, compare)
     asked = list(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )
@@ -121,6 +123,7 @@ async def acompare(
     **options: Any,
 ) -> Comparison:
     """Do the same as :func:`compare` with an async client."""
+    check_options(options, compare)
     asked = list(
         _requests(prompt, models=models, prompts=prompts, systems=systems, model=model, system=system)
     )

@@ -17,6 +17,7 @@ from .client import client_for
 from .errors import ClaudeNbError, PromptError
 from .ledger import format_usd
 from .models import MODEL, usable
+from .options import check_options
 from .outcome import in_words
 from .servers import checked, streaming, streaming_async
 from .shape import Shape
@@ -217,6 +218,7 @@ def _check(at_once: int, poll: float = 1) -> None:
 
 
 def _request(model: str, max_tokens: int, system: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    check_options(options, extract_many)
     return {
         "model": usable(model),
         "max_tokens": max_tokens,

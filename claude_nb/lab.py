@@ -13,6 +13,7 @@ from .errors import PromptError
 from .history import Content, History
 from .ledger import format_usd
 from .models import MODEL, usable
+from .options import check_options
 from .outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def system_effect(
         >>> effect.frame()  # a row a system prompt
         >>> plots.effect(effect)
     """
+    check_options(options, system_effect)
     labels, asked = _asked(prompt, systems, n, model)
     client = client_for(client, is_async=False, instead="await asystem_effect(...)")
     return _effect(labels, ask_all(client, asked, max_tokens=max_tokens, **options))
@@ -120,6 +122,7 @@ async def asystem_effect(
     **options: Any,
 ) -> Effect:
     """Do the same as :func:`system_effect` with an async client."""
+    check_options(options, system_effect)
     labels, asked = _asked(prompt, systems, n, model)
     client = client_for(client, is_async=True, instead="system_effect(...)")
     return _effect(labels, await ask_all_async(client, asked, max_tokens=max_tokens, **options))

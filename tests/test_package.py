@@ -77,7 +77,7 @@ def test_rooms_import_only_from_floors_below():
     """The floors, bottom first. A room may import from its own floor's left and from below."""
     floors = [
         ["errors", "models"],
-        ["credentials", "sandbox", "outcome", "turn", "join", "mend", "attach", "steps"],
+        ["credentials", "sandbox", "outcome", "turn", "join", "mend", "attach", "steps", "options"],
         ["waiting", "ledger", "bill"],
         ["plots", "footer", "widgets"],
         ["screens", "showing", "columns", "bar", "results", "asking", "tools", "mcp"],

@@ -1,0 +1,42 @@
+"""The further arguments of a call, held against the installed SDK: a slip is said before anything is sent."""
+
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from functools import cache
+from inspect import Parameter, signature
+from typing import Any
+
+from .errors import PromptError
+
+_UNLIKE = "help(client.messages.create) lists those of the SDK; extra_body={{{name!r}: …}} sends what it does not know."
+
+
+def check_options(options: Collection[str], call: Callable[..., Any]) -> None:
+    """Refuse an argument that neither this package nor the SDK knows.
+
+    Args:
+        options: The names of the further arguments.
+        call: The function they were given to.
+
+    Raises:
+        PromptError: One of them is unknown, or the SDK takes it only together with ``betas``.
+    """
+    from anthropic.resources.beta.messages import Messages as BetaMessages
+    from anthropic.resources.messages import Messages
+
+    plain = _names(Messages.create) | _names(Messages.stream)
+    beta = _names(BetaMessages.create)
+    for name in options:
+        if name not in plain | beta:
+            near = get_close_matches(name, sorted(_names(call) | plain | beta), n=1)
+            advice = f"Did you mean {near[0]}=?" if near else _UNLIKE.format(name=name)
+            raise PromptError(f"{call.__qualname__}() has no argument {name}=. {advice}")
+        if name not in plain and "betas" not in options:
+            raise PromptError(f"{name}= is an argument of the beta API. Name the beta with it: betas=[…].")
+
+
+@cache
+def _names(call: Callable[..., Any]) -> frozenset[str]:
+    """The arguments of a function that have a name, without ``self``."""
+    named = (one.name for one in signature(call).parameters.values() if one.kind is not Parameter.VAR_KEYWORD)
+    return frozenset(named) - {"self"}

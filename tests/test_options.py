@@ -1,0 +1,67 @@
+import pytest
+
+from claude_nb import (
+    Chat,
+    Ledger,
+    Sandbox,
+    acompare,
+    aextract_many,
+    compare,
+    connect,
+    connect_async,
+    extract_many,
+)
+from claude_nb.errors import PromptError
+from claude_nb.lab import asystem_effect, system_effect
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("max_token", r"Chat.send\(\) has no argument max_token=. Did you mean max_tokens=\?"),
+        ("on_truncated", r"Did you mean on_truncation=\?"),
+        ("thinkin", r"Did you mean thinking=\?"),
+        ("temperature", r"help\(client.messages.create\).*extra_body=\{'temperature': …\}"),
+        ("mcp_servers", r"argument of the beta API. Name the beta with it: betas="),
+    ],
+)
+def test_an_argument_that_nobody_knows_is_refused_before_anything_is_sent_or_kept(run, name, says):
+    sandbox, ledger = Sandbox(), Ledger(":memory:")
+    chat = Chat(connect(sandbox=sandbox, ledger=ledger, quiet=True), display=False)
+    with pytest.raises(PromptError, match=says):
+        chat.send("hi", **{name: 5})
+    with pytest.raises(PromptError, match=says):
+        chat.extract("hi", int, **{name: 5})
+    chat = Chat(connect_async(sandbox=sandbox, ledger=ledger, quiet=True), display=False)
+    with pytest.raises(PromptError, match=says):
+        run(chat.asend("hi", **{name: 5}))
+    assert not sandbox.requests
+    assert len(chat.history) == len(ledger.frame()) == 0
+
+
+def test_tables_comparisons_and_experiments_refuse_it_too(run):
+    sandbox = Sandbox()
+    client = connect(sandbox=sandbox, quiet=True)
+    slip = {"max_token": 5}
+    with pytest.raises(PromptError, match=r"^compare\(\) has no argument max_token="):
+        compare("hi", systems=["a"], client=client, **slip)
+    with pytest.raises(PromptError, match=r"^extract_many\(\) has no"):
+        extract_many(["hi"], int, client=client, **slip)
+    with pytest.raises(PromptError, match=r"^system_effect\(\) has no"):
+        system_effect("hi", [None], client=client, **slip)
+    for call in (
+        acompare("hi", systems=["a"], **slip),
+        aextract_many(["hi"], int, **slip),
+        asystem_effect("hi", [None], **slip),
+    ):
+        with pytest.raises(PromptError, match=r"Did you mean max_tokens=\?"):
+            run(call)
+    assert not sandbox.requests
+
+
+def test_fields_that_only_a_server_knows_and_beta_features_are_let_through():
+    sandbox = Sandbox()
+    chat = Chat(connect(sandbox=sandbox, quiet=True), display=False)
+    chat.send("hi", extra_headers={"x": "y"}, timeout=5, thinking={"type": "disabled"})
+    chat.send("hi", betas=["mcp-client-2025-11-20"], mcp_servers=[])
+    assert [len(body.get("mcp_servers", "none")) for body in sandbox.requests] == [4, 0]
