@@ -3,14 +3,15 @@
 import inspect
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike, fspath
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from .client import client_for
+from .conversation import Conversation
 from .doing import Doing
 from .errors import ClaudeNbError, HistoryError, PromptError
-from .frames import frame_of
 from .history import Content, History
 from .loop import Loop, OnTruncation
 from .models import MODEL, usable
@@ -21,12 +22,10 @@ from .tools import Confirm, Toolbox
 from .trim import Trim
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .app import Window
 
 
-class Chat:
+class Chat(Conversation):
     """One conversation with Claude.
 
     Args:
@@ -50,8 +49,15 @@ class Chat:
         max_usd: USD after which one ``send`` makes no further request; None for no limit.
         display: Whether replies are shown as they arrive.
 
+    Attributes:
+        history: The conversation itself: ``chat.history.save(path)``, ``chat.history.undo()``, ``chat.history.fork()``.
+        conversation: What its calls are called in the ledger: ``ledger.where(conversation=chat.conversation)``.
+        model, confirm, max_tokens, max_turns, max_seconds, max_usd, display: As above; set, they count from the next
+            message on.
+
     Raises:
         ModelError: The model is no text, or is known to be retired.
+        ClaudeNbError: Another argument is not of the kind that is told here.
 
     Example:
         >>> chat = Chat(system="Answer in one sentence.")
@@ -79,19 +85,11 @@ class Chat:
                 f"client is {type(client).__name__}, not a client of the SDK. Write Chat(connect(), system=...)."
             )
         if history is not None and not isinstance(history, History):
-            raise PromptError(
-                "history= takes a History. Make one of a list with History.from_messages([...])."
-            )
-        self._tools = Toolbox([tools] if callable(tools) else tools or ())
+            raise PromptError(f"history= takes a History. {_history_from(history)}")
+        self._tools = Toolbox([tools] if callable(tools) else () if tools is None else tools)
         if confirm is not None and not callable(confirm):
             raise ClaudeNbError("confirm= takes a function of (name, input) that gives True or False.")
-        for name, limit, least in (
-            ("max_turns", max_turns, 1),
-            ("max_seconds", max_seconds, 0),
-            ("max_usd", max_usd, 0),
-        ):
-            if limit is not None and (not isinstance(limit, int | float) or limit < least):
-                raise ClaudeNbError(f"{name} is {limit!r}; it takes a number, {least} or more.")
+        Limits(max_turns, max_seconds, max_usd)
         self.confirm = confirm
         given = system is not None or trim is not None
         if history is not None and (given or not _same(self._tools, history)):
@@ -105,8 +103,17 @@ class Chat:
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
         self._client = client
-        self.conversation = uuid4().hex[:12]  # what its calls are called in the ledger
+        self.conversation = uuid4().hex[:12]
         self._free = Lock()
+
+    @property
+    def client(self) -> Any:
+        """The SDK client, or None before the first message where none was given; can be set."""
+        return self._client
+
+    @client.setter
+    def client(self, client: Any) -> None:
+        self._client = client
 
     def send(
         self,
@@ -217,35 +224,6 @@ class Chat:
 
         return open_window(self)
 
-    def instruct(self, text: Content) -> int:
-        """Change the instructions from here on, and give the place of that in ``chat.history.messages``.
-
-        The system prompt of a conversation never changes: that would rewrite the prompt cache and make the thinking
-        so far invalid. A later instruction is sent as a message of the role ``system`` in its place, and to models
-        that take none as words of the user. It counts from the next ``send`` on, and is never trimmed.
-
-        Args:
-            text: The instruction, or a list of text blocks.
-
-        Raises:
-            PromptError: It is empty, or not text.
-            HistoryError: The last reply is paused; go on with ``chat.send()`` first.
-
-        Example:
-            >>> chat.instruct("From now on answer in French.")
-        """
-        return self.history.instruct(text)
-
-    def frame(self) -> "pd.DataFrame":
-        """Give a row a reply: the API's own usage columns in tokens, and ``cost_usd`` (None where unknown)."""
-        return frame_of(self.history)
-
-    def __repr__(self) -> str:
-        return f"Chat({self.model}, {self.history!r})"
-
-    def _repr_html_(self) -> str:
-        return self.history._repr_html_()
-
     def _steps(
         self,
         prompt: Content | None,
@@ -295,6 +273,13 @@ class Chat:
             conversation=self.conversation,
             display=self.display,
         )
+
+
+def _history_from(thing: Any) -> str:
+    """How to make a history of what was given in its place."""
+    if isinstance(thing, str | PathLike):
+        return f"A saved one is read by History.load({fspath(thing)!r})."
+    return "Make one of a list with History.from_messages([...])."
 
 
 def _same(tools: Toolbox, history: History) -> bool:

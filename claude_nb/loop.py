@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from .bill import cost_of
-from .errors import PromptError
+from .errors import HistoryError, PromptError
 from .history import Content, History
 from .join import anchor, joined, words
 from .ledger import format_usd
@@ -32,6 +32,10 @@ CONTINUE = (
 _TAKEN_BACK = "The message was taken back: send it again when the cause is gone."
 _PARTIAL = "The reply is kept as far as it came, in chat.history."
 _KEPT = "The conversation is kept as far as it came: chat.send() goes on from there."
+_NO_FUNCTIONS = (
+    "This chat was given no functions, so it runs no calls. With "
+    "Chat(client, history=chat.history, tools=[…]) the next ones are run."
+)
 
 _SILENTLY_CUT = Outcome(
     "end_turn",
@@ -112,7 +116,11 @@ class Loop:
 
     def _say(self, content: Content, undo: str) -> None:
         """Add a message; should no reply come it is taken back, and the error gets the note ``undo``."""
-        self.history.user(content)
+        try:
+            self.history.user(content)
+        except HistoryError as error:
+            self._explain(error)
+            raise
         self._undo = undo
 
     def _ask(self) -> Generator[Ask, Any, Any]:
@@ -139,7 +147,13 @@ class Loop:
         betas = dict.fromkeys([*kept.get("betas", ()), *self.request.get("betas", ())])
         return {**kept, **self.request, **({"betas": list(betas)} if betas else {})}
 
+    def _explain(self, error: BaseException | None) -> None:
+        """Say what else is missing where tool calls wait and no function was given to run them."""
+        if isinstance(error, HistoryError) and self._tools is None and self.history.waiting():
+            error.add_note(_NO_FUNCTIONS)
+
     def _take_back(self, error: BaseException | None) -> None:
+        self._explain(error)
         if self._undo:
             self.history.undo()
         if error is not None and (self._undo or self._turns):

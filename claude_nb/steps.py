@@ -31,11 +31,25 @@ class Limits:
         turns: Requests at most, the first one included.
         seconds: No further request after so many seconds, and no longer wait for tools; None for no limit.
         usd: No further request once so many USD are spent; None for no limit.
+
+    Raises:
+        ClaudeNbError: One of them is no number that can limit anything.
     """
 
     turns: int = 20
     seconds: float | None = None
     usd: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit, least in (
+            ("turns", self.turns, 1),
+            ("seconds", self.seconds, 0),
+            ("usd", self.usd, 0),
+        ):
+            if limit is None and name != "turns":
+                continue
+            if not isinstance(limit, int | float) or limit < least:
+                raise ClaudeNbError(f"max_{name} is {limit!r}; it takes a number, {least} or more.")
 
 
 @dataclass

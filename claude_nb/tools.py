@@ -76,6 +76,10 @@ class Toolbox:
     """
 
     def __init__(self, tools: Iterable[Any] = ()) -> None:
+        if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+            raise PromptError(
+                f"tools= takes a list of functions or definitions, not {type(tools).__name__}. Write tools=[…]."
+            )
         self.definitions: list[dict[str, Any]] = []
         self._runnable: dict[str, Any] = {}
         self._asking: set[str] = set()

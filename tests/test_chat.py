@@ -1,5 +1,6 @@
 import asyncio
 import json
+from pathlib import Path
 
 import anthropic
 import httpx2
@@ -138,6 +139,10 @@ def test_a_model_that_cannot_answer_is_one_clear_error(model, says):
     [
         ({"client": "You are kind"}, "not a client of the SDK"),
         ({"history": [{"role": "user", "content": "hi"}]}, "History.from_messages"),
+        ({"history": "talk.jsonl"}, r"History\.load\('talk\.jsonl'\)"),
+        ({"history": Path("talk.jsonl")}, r"History\.load\('talk\.jsonl'\)"),
+        ({"tools": Ledger(":memory:")}, r"tools= takes a list .* not Ledger"),
+        ({"tools": {"name": "look", "input_schema": {}}}, r"tools= takes a list .* not dict"),
     ],
 )
 def test_likely_slips_are_explained(arguments, says):
@@ -610,6 +615,7 @@ def test_what_belongs_to_the_conversation_is_refused_for_one_message(name):
     [
         ("max_turns", 0),
         ("max_turns", "a"),
+        ("max_turns", None),
         ("max_usd", -1),
         ("max_seconds", "x"),
         ("confirm", "x"),
@@ -633,6 +639,57 @@ def test_only_true_allows_a_tool_that_asks():
     client = connect(sandbox=Sandbox(replies=[[call], "done"]), quiet=True, ledger=False)
     Chat(client, tools=[remove], confirm=lambda name, given: "no", display=False).send("go")
     assert ran == []
+
+
+class TestWhatCanBeSet:
+    def test_model_ceiling_client_and_trim_count_from_the_next_message_on(self):
+        chat, _ = scripted()
+        chat.send("one")
+        sandbox = Sandbox()
+        chat.client = connect(sandbox=sandbox, quiet=True)
+        chat.model, chat.max_tokens, chat.trim = "claude-opus-5-5", 77, keep_last(1)
+        chat.send("two")
+        (body,) = sandbox.requests
+        assert (body["model"], body["max_tokens"]) == ("claude-opus-5-5", 77)
+        assert chat.trim == chat.history.trim == (keep_last(1),)
+        chat.max_turns = 0
+        with pytest.raises(ClaudeNbError, match="max_turns is 0"):
+            chat.send("three")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "says"),
+        [("system", "B", r"chat\.instruct\('…'\)"), ("tools", [], r"Chat\(client, tools=\[…\]\)")],
+    )
+    def test_what_a_conversation_begins_with_is_read_and_says_what_to_do_instead(self, name, value, says):
+        chat, sandbox = scripted(system="A", tools=[{"name": "look", "input_schema": {"type": "object"}}])
+        with pytest.raises(HistoryError, match=says):
+            setattr(chat, name, value)
+        chat.send("hi")
+        assert getattr(chat, name) == sandbox.requests[0][name]
+
+    def test_help_lists_history_and_conversation(self):
+        for name in ("history: ", "conversation: "):
+            assert f"\n        {name}" in Chat.__doc__
+
+
+def test_where_calls_wait_and_no_function_was_given_the_error_says_how_to_have_them_run(tmp_path):
+    def look(city: str) -> str:
+        """Look out of the window."""
+        return f"sun in {city}"
+
+    call = [{"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"city": "Oslo"}}]
+    again = [call[0] | {"id": "toolu_2"}]
+    chat, _ = scripted(call, again, "Sun.", tools=[look])
+    History(tools=chat.tools).save(tmp_path / "talk.jsonl")
+    chat = Chat(chat.client, history=History.load(tmp_path / "talk.jsonl"), display=False)
+    assert chat.send("Weather?").stop_reason == "tool_use"
+    for prompt in ("And now?", None):
+        with pytest.raises(HistoryError, match=r"waits? for") as caught:
+            chat.send(prompt)
+        assert "Chat(client, history=chat.history, tools=[…])" in caught.value.__notes__[0]
+    chat.history.skip_tools()
+    chat = Chat(chat.client, history=chat.history, tools=[look], display=False)
+    assert words(chat.send("And now?")) == "Sun."
 
 
 class TestInstructions:

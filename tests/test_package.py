@@ -83,7 +83,7 @@ def test_rooms_import_only_from_floors_below():
         ["screens", "showing", "columns", "bar", "results", "asking", "tools", "mcp"],
         ["anatomy", "stream", "client", "history", "trim"],
         ["servers", "frames", "loop", "shape", "doing"],
-        ["batch", "extract", "app", "chat"],
+        ["batch", "extract", "app", "conversation", "chat"],
         ["answers", "comparison", "lab"],
         ["lessons", "tutorials", "progress", "scan", "doctor", "spend", "magics"],
         ["cli"],

@@ -121,6 +121,8 @@ class History:
     def load(cls, path: "str | Path") -> "History":
         """Read a conversation that :meth:`save` wrote, with its trim policies and what else was set.
 
+        Functions are not in the file: ``Chat(history=History.load(path), tools=[…])`` takes those of its tools again.
+
         Raises:
             HistoryError: The file is missing, is no saved conversation, or was saved by a newer version.
         """
