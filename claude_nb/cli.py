@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,13 +19,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 for success, 1 where something is wrong, 2 for a bad call."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: _say(message)
+            code: int = options.run(options)
     except ClaudeNbError as error:
-        print(f"claude-nb: {error}", file=sys.stderr)
+        _say(error)
         return 1
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _say(what: object) -> None:
+    print(f"claude-nb: {what}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

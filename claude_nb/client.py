@@ -154,6 +154,8 @@ class _Plan:
         sandbox: "Sandbox | None",
         tape: "str | Path | None",
     ) -> "_Plan":
+        if sandbox is not None:
+            _check_sandbox(sandbox)
         if sandbox is not None and tape is not None:
             raise ClaudeNbError(
                 "sandbox=... and tape=... exclude each other. Write connect(sandbox=Sandbox(tape=...))."
@@ -183,7 +185,8 @@ class _Plan:
             return self.sandbox
         if self.sandbox:
             raise ClaudeNbError(
-                "record=... needs a live client: the sandbox invents its replies. Leave it out here."
+                "record=... needs a live client: the sandbox invents its replies. Leave it out here, or write a tape "
+                "by hand: help('claude_nb.sandbox.tape') shows how."
             )
         if "http_client" in options:
             raise ClaudeNbError("record=... and http_client=... exclude each other. Leave one of them out.")
@@ -219,6 +222,19 @@ class _Plan:
         where = f" at {without_secrets(self.base_url)}" if self.base_url else ""
         source = self.credential.source if self.credential else ""
         return f"claude_nb: live{where}, with the key from {source}. Calls are billed."
+
+
+def _check_sandbox(sandbox: object) -> None:
+    from .sandbox import Sandbox
+
+    if isinstance(sandbox, Sandbox):
+        return
+    instead = "mode='sandbox'"
+    if isinstance(sandbox, str | os.PathLike):
+        instead = f"tape={os.fspath(sandbox)!r}"
+    raise ClaudeNbError(
+        f"sandbox= takes a Sandbox(...), not {type(sandbox).__name__}. Did you mean connect({instead})?"
+    )
 
 
 def _decide(mode: str, key: Secret | None, sandbox: "Sandbox | None") -> str:

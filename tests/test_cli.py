@@ -212,9 +212,22 @@ class TestServe:
             assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
         assert main(["serve", "--port", "99999"]) == 1
         assert main(["serve", "--tape", "nowhere.jsonl"]) == 1
+        Path("leak.py").write_text("hi,hello\n")
+        assert main(["serve", "--tape", "leak.py"]) == 1
         out = capsys.readouterr()
         assert "nowhere.jsonl" in out.err
+        assert "claude-nb: leak.py is not a tape" in out.err
         assert "Traceback" not in out.out + out.err
+
+    def test_a_torn_tape_is_told_in_one_line_without_source_code(self, capsys):
+        Path("torn.jsonl").write_text('{"prompt": "Hello", "reply": "Hi"}\n{"prompt": "Hel')
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            main(["serve", "--tape", "torn.jsonl", "--port", str(taken.getsockname()[1])])
+        torn, port = capsys.readouterr().err.splitlines()
+        assert torn.startswith("claude-nb: torn.jsonl: line 2 is torn and was skipped")
+        assert port.startswith("claude-nb: ")
 
 
 def fetched(address: str, process: subprocess.Popen) -> str:

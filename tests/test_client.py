@@ -198,8 +198,32 @@ def test_a_tape_replays_without_a_key_and_never_to_a_live_client(tmp_path, key):
         connect(tape=tape, sandbox=Sandbox(), quiet=True)
 
 
-def test_the_sandbox_is_not_recorded(tmp_path):
-    with pytest.raises(ClaudeNbError, match="needs a live client"):
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("talk.jsonl", r"not str\. Did you mean connect\(tape='talk\.jsonl'\)"),
+        (Path("talk.jsonl"), r"Did you mean connect\(tape='talk\.jsonl'\)"),
+        (True, r"not bool\. Did you mean connect\(mode='sandbox'\)"),
+        (False, r"not bool\."),
+        (Sandbox, r"takes a Sandbox\(\.\.\.\), not type"),
+    ],
+)
+def test_what_is_no_sandbox_is_refused_before_a_client_exists(given, says, capsys):
+    for make in (connect, connect_async):
+        with pytest.raises(ClaudeNbError, match=says):
+            make(sandbox=given)
+    assert capsys.readouterr().out == ""
+
+
+def test_tapes_and_recordings_have_a_path(key):
+    with pytest.raises(ClaudeNbError, match=r"tape= takes the path of a \.jsonl file, not Sandbox"):
+        connect(tape=Sandbox())
+    with pytest.raises(ClaudeNbError, match=r"record= takes the path of a \.jsonl file, not bool"):
+        connect(api_key=key, record=True)
+
+
+def test_the_sandbox_is_not_recorded_and_says_how_to_write_a_tape_by_hand(tmp_path):
+    with pytest.raises(ClaudeNbError, match=r"needs a live client.*help\('claude_nb\.sandbox\.tape'\)"):
         connect(mode="sandbox", record=tmp_path / "talk.jsonl", quiet=True)
 
 

@@ -211,6 +211,21 @@ def test_an_unknown_fault_is_refused_with_the_names_there_are(wrong):
         Sandbox(faults=[wrong])
 
 
+@pytest.mark.parametrize(
+    "when",
+    [{"at": "first"}, {"at": 0}, {"at": (1, "2")}, {"at": None}, {"at": 1.5}, {"rate": "0.1"}, {"rate": 2}],
+)
+def test_a_moment_that_is_none_is_refused_where_the_fault_is_made(when):
+    with pytest.raises(SandboxError, match=r"overloaded\(\): at= counts calls from 1 \(at=3, at=\(1, 2\)\)"):
+        faults.overloaded(**when)
+
+
+@pytest.mark.parametrize("wrong", [5, None])
+def test_faults_that_are_no_list_are_refused(wrong):
+    with pytest.raises(SandboxError, match="is no fault"):
+        Sandbox(faults=wrong)
+
+
 def test_faults_strike_async_clients_too():
     async def run():
         http_client = anthropic.DefaultAsyncHttpxClient(transport=Sandbox(faults=[faults.cut(after=8)]))

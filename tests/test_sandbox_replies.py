@@ -149,10 +149,12 @@ def test_an_empty_scripted_reply_has_no_content():
 def test_a_reply_that_is_none_is_a_clear_error(wrong):
     with pytest.raises(SandboxError):
         Sandbox(replies=wrong if wrong == "x" else [wrong])
+    with pytest.raises(SandboxError, match="a list of replies, or a function"):
+        Sandbox(replies=5)
 
 
 def test_a_wrong_pace_is_a_clear_error():
-    for wrong in ("fast", -1, "0 tok/s"):
+    for wrong in ("fast", -1, "0 tok/s", None):
         with pytest.raises(SandboxError, match="60 tok/s"):
             Sandbox(pace=wrong)
 

@@ -267,6 +267,13 @@ def test_a_torn_last_line_is_reported_and_skipped(path):
         assert [entry.line for entry in Tape(path).entries] == [2, 4]
 
 
+@pytest.mark.parametrize("text", ["hi,hello\n", "import os\nprint(os.name)\n", '{"prompt": "Hello", "rep'])
+def test_a_file_without_a_line_of_json_is_no_tape(path, text):
+    path.write_text(text)
+    with pytest.raises(SandboxError, match=r"is not a tape: no line of it is JSON\. connect\(record="):
+        Sandbox(tape=path)
+
+
 def test_a_tape_that_cannot_be_written_does_not_cost_the_reply(tmp_path):
     live = client_of(Recorder(tmp_path, transport=Live(replies=["Paid for"])))
     with pytest.warns(UserWarning, match="This exchange was not recorded"):

@@ -13,7 +13,7 @@ seconds as the real API does.
 """
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -66,8 +66,11 @@ class Fault:
                 f"{self.name}() has no argument {unknown[0]!r}. When it strikes is at=, or rate= and seed=."
             )
         at, rate = self.when.get("at", 1), self.when.get("rate", 0)
-        if any(number < 1 for number in ([at] if isinstance(at, int) else at)) or not 0 <= rate <= 1:
-            raise SandboxError(f"{self.name}(): at= counts calls from 1, and rate= is between 0 and 1.")
+        counts = at if isinstance(at, Collection) and not isinstance(at, str) else [at]
+        if any(not isinstance(number, int) or number < 1 for number in counts) or not _is_share(rate):
+            raise SandboxError(
+                f"{self.name}(): at= counts calls from 1 (at=3, at=(1, 2)), and rate= is between 0 and 1."
+            )
 
     def strikes(self, number: int) -> bool:
         """Whether the fault strikes the ``number``-th call, counted from 1."""
@@ -255,12 +258,16 @@ def read(given: Any) -> tuple[Fault, ...]:
         SandboxError: Something else.
     """
     found = []
-    for one in [given] if isinstance(given, str | Fault) else given:
+    for one in given if isinstance(given, Iterable) and not isinstance(given, str) else [given]:
         fault = ALL[one]() if isinstance(one, str) and one in ALL else one
         if not isinstance(fault, Fault):
             raise SandboxError(f"{one!r} is no fault. Use one of {', '.join(ALL)}, by name or as a call.")
         found.append(fault)
     return tuple(found)
+
+
+def _is_share(rate: object) -> bool:
+    return isinstance(rate, int | float) and 0 <= rate <= 1
 
 
 def _retry(seconds: float | None) -> dict[str, str]:

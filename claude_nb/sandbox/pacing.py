@@ -44,7 +44,7 @@ def read(pace: float | str) -> Pace:
     if isinstance(pace, str):
         if (found := _RATE.fullmatch(pace)) and float(found.group(1)) > 0:
             return Pace(float(found.group(1)))
-    elif pace >= 0:
+    elif isinstance(pace, int | float) and pace >= 0:
         return Pace(REAL_TIME * pace or None, pace or None)
     raise SandboxError(
         f'pace={pace!r} is no speed. Use 0 (at once), 1 (real time) or a rate such as "60 tok/s".'

@@ -17,6 +17,7 @@ from claude_nb.errors import SandboxError
 from claude_nb.models import SANDBOX_HEADER
 
 from . import matching
+from .tape import path_of
 
 Json = dict[str, Any]
 
@@ -57,7 +58,7 @@ class Recorder(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         transport: httpx2.BaseTransport | httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = Path(path)
+        self.path = path_of(path, "record=")
         self._given = transport
         self._made: list[Any] = []
         self._clock = clock

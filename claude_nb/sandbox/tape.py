@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ _KEYS = {
     "seconds",
     "reply",
 }
+
+
+_TORN = object()
 
 
 @dataclass(slots=True)
@@ -124,11 +128,11 @@ class Tape:
         path: The JSONL file.
 
     Raises:
-        SandboxError: The file is missing or a line is no entry.
+        SandboxError: The file is missing or no tape, or a line is no entry.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path_of(path, "tape=")
         self.about: Json = {}
         self.entries = list(self._read())
         self._played: set[int] = set()
@@ -140,16 +144,17 @@ class Tape:
             raise SandboxError(
                 f"The tape {self.path} cannot be read: {error}. Give the path of a .jsonl file."
             ) from error
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                found = json.loads(line)
-            except ValueError:
+        parsed = [(number, _parsed(line)) for number, line in enumerate(lines, 1) if line.strip()]
+        if parsed and all(found is _TORN for _, found in parsed):
+            raise SandboxError(
+                f"{self.path} is not a tape: no line of it is JSON. connect(record=...) records one, and "
+                "help('claude_nb.sandbox.tape') shows how to write one."
+            )
+        for number, found in parsed:
+            if found is _TORN:
                 text = f"{self.path}: line {number} is torn and was skipped; the recording was interrupted there."
                 warnings.warn(text, stacklevel=4)
-                continue
-            if isinstance(found, dict) and "tape" in found:
+            elif isinstance(found, dict) and "tape" in found:
                 self.about = found
             else:
                 yield self._entry(found, number)
@@ -201,3 +206,21 @@ class Tape:
             f"The nearest, line {entry.line}, differs in `{name}`{more}: "
             f"the tape has {matching.shown(taped)}, this request {matching.shown(sent)}."
         )
+
+
+def path_of(given: object, what: str) -> Path:
+    """The path of a tape.
+
+    Raises:
+        SandboxError: It is none; says so of the argument ``what``.
+    """
+    if not isinstance(given, str | PathLike):
+        raise SandboxError(f"{what} takes the path of a .jsonl file, not {type(given).__name__}.")
+    return Path(given)
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return _TORN

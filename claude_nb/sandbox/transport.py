@@ -269,7 +269,7 @@ def _script(given: Iterable[Scripted] | Script | None) -> Script:
         return lambda _: None
     if callable(given):
         return given
-    if isinstance(given, str):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise SandboxError("replies is a list of replies, or a function. Write replies=[…] around this one.")
     listed = list(given)
     for one in listed:
