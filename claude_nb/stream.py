@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import httpx2
 
@@ -21,6 +22,8 @@ from .outcome import INTERRUPTED, in_words
 from .screens import Ending, Screen
 from .showing import awaiting, begun
 from .turn import State, Turn
+
+_SENT: WeakSet[Any] = WeakSet()  # what client.messages.stream(...) gave and was opened here
 
 __all__ = ["Reading", "awaiting", "read", "read_async", "watch", "watch_async"]
 
@@ -86,12 +89,15 @@ def read(stream: Any, *, display: bool = True, screen: Screen | None = None) -> 
 
     Raises:
         NotAStream: Something else than a stream of the sync client was given.
+        StreamConsumed: The stream was begun by an earlier call.
     """
     import anthropic
     from anthropic.lib.streaming import BetaMessageStream, BetaMessageStreamManager
 
     if isinstance(stream, anthropic.MessageStreamManager | BetaMessageStreamManager):
+        _refuse_twice(stream)
         with stream as opened:
+            _SENT.add(stream)  # one whose request failed may be tried again
             return read(opened, display=display, screen=screen)
     if isinstance(stream, anthropic.Stream):
         stream = anthropic.MessageStream(stream, output_format=anthropic.NOT_GIVEN)
@@ -117,6 +123,8 @@ async def read_async(stream: Any, *, display: bool = True, screen: Screen | None
     from anthropic.lib.streaming import BetaAsyncMessageStream, BetaAsyncMessageStreamManager
 
     if isinstance(stream, anthropic.AsyncMessageStreamManager | BetaAsyncMessageStreamManager):
+        _refuse_twice(stream)
+        _SENT.add(stream)  # its request is a coroutine, so a failed one cannot be tried again either
         async with stream as opened:
             return await read_async(opened, display=display, screen=screen)
     if isinstance(stream, anthropic.AsyncStream):
@@ -225,6 +233,15 @@ class _Watching:
             return self.error
         error.__cause__ = self.error
         return error
+
+
+def _refuse_twice(manager: Any) -> None:
+    """Refuse a ``client.messages.stream(...)`` that was watched before; the SDK would send its request again."""
+    if manager in _SENT:
+        raise StreamConsumed(
+            "this stream was begun before, and a stream can be read once. For another reply make a new call: "
+            "watch(client.messages.stream(...))."
+        )
 
 
 def hang_up(response: Any) -> None:

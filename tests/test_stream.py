@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import operator
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -114,6 +115,11 @@ def test_what_is_shown_equals_the_final_message(recording):
     assert turn.stop_reason == message.stop_reason
 
 
+@pytest.fixture(params=["messages", "beta.messages"])
+def namespace_of_client(request):
+    return operator.attrgetter(request.param)
+
+
 class TestWhatItTakes:
     def test_a_stream_that_was_not_opened_is_opened_and_closed(self):
         replay = Replay(*WHOLE)
@@ -165,8 +171,37 @@ class TestWhatItTakes:
         with pytest.raises(StreamConsumed, match="can be read once"):
             watch(stream)
 
+    def test_a_stream_that_was_watched_is_not_sent_again(self, namespace_of_client):
+        sandbox = Sandbox()
+        messages = namespace_of_client(connect(sandbox=sandbox, ledger=False, quiet=True))
+        stream = messages.stream(**ASK)
+        watch(stream)
+        with pytest.raises(StreamConsumed, match="make a new call"):
+            watch(stream)
+        assert len(sandbox.requests) == 1
+
+    def test_a_stream_whose_request_failed_can_be_tried_again(self):
+        sandbox = Sandbox(faults=[faults.overloaded(at=1)])
+        stream = connect(sandbox=sandbox, ledger=False, quiet=True, max_retries=0).messages.stream(**ASK)
+        with pytest.raises(anthropic.OverloadedError):
+            watch(stream)
+        assert watch(stream).stop_reason == "max_tokens"
+
 
 class TestAsync:
+    def test_a_stream_that_was_watched_is_not_sent_again(self, namespace_of_client, run):
+        sandbox = Sandbox()
+
+        async def go():
+            messages = namespace_of_client(connect_async(sandbox=sandbox, ledger=False, quiet=True))
+            stream = messages.stream(**ASK)
+            await watch_async(stream)
+            with pytest.raises(StreamConsumed, match="make a new call"):
+                await watch_async(stream)
+
+        run(go())
+        assert len(sandbox.requests) == 1
+
     def test_it_gives_the_same_message(self, run):
         async def go():
             async with Replay(*WHOLE).async_client().messages.stream(**ASK) as stream:
