@@ -614,14 +614,13 @@ def test_gathered_tasks_keep_their_own_labels(ledger):
     assert sorted(ledger.frame()["conversation"]) == [f"c{number}" for number in range(8)]
 
 
-def test_a_worker_thread_never_inherits_a_conversation(ledger):
-    with serving(Reply(message())) as server:
+def test_a_worker_that_was_there_before_never_inherits_a_conversation(ledger):
+    with serving(Reply(message())) as server, ThreadPoolExecutor(1) as pool:
         client = client_of(server, ledger)
+        pool.submit(int).result()
         with label(conversation="main"):
-            worker = threading.Thread(target=client.messages.create, kwargs=REQUEST)
-            worker.start()
-            worker.join()
-    assert ledger.where(conversation="main").frame().empty
+            pool.submit(client.messages.create, **REQUEST).result()
+    assert list(ledger.frame()["conversation"]) == [None]
 
 
 def test_a_middleware_after_ours_that_fails_leaves_no_open_row(ledger):

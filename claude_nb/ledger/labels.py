@@ -1,21 +1,23 @@
 """Which project, user, notebook, cell, conversation and tags a call belongs to.
 
-Labels travel in a context variable, so that concurrent tasks keep their own. Worker threads start without
-one; they fall back to the cell the kernel is running and the tags of the main flow, never to a conversation.
+Concurrent tasks keep their own labels; worker threads that are started inside a ``with`` have its labels. The rule is
+in ``blocks``. Where nothing names the cell, it is the one whose context the call has, else the one that runs.
 """
 
 import getpass
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
 from claude_nb.errors import LedgerError
+
+from .blocks import in_force, opened, take_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,8 @@ class Labels:
     user: str | None = None
 
 
-_EMPTY = Labels()
-_current: ContextVar[Labels] = ContextVar("claude_nb_labels", default=_EMPTY)
 _running_cell: dict[str, str | None] = {"cell": None, "cell_id": None}
-_open_tags: list[str] = []
+_cell: ContextVar[dict[str, str | None] | None] = ContextVar("claude_nb_cell", default=None)
 _hooked: set[int] = set()
 
 
@@ -49,6 +49,9 @@ def label(
 ) -> AbstractContextManager[None]:
     """Every call made inside the ``with`` carries these labels in the ledger; None keeps the outer one.
 
+    So do the calls of tasks and threads that are started inside it. A worker of a pool that was there before, or one
+    started in a coroutine, has them where it is given the context: ``pool.submit(copy_context().run, ask, prompt)``.
+
     Args:
         conversation: Groups the turns of one conversation; any short id.
         notebook: The notebook's name, where Jupyter does not tell it.
@@ -60,6 +63,10 @@ def label(
 
     Raises:
         LedgerError: A label is not text.
+
+    Example:
+        >>> with label(project="thesis", tags=("draft",)):
+        ...     chat.send("...")  # doctest: +SKIP
     """
     given = {
         "conversation": conversation,
@@ -68,40 +75,29 @@ def label(
         "project": project,
         "user": user,
     }
-    if isinstance(tags, str):
-        raise LedgerError(f"tags= takes several: label(tags=({tags!r},)).")
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        shown = tags if isinstance(tags, str) and tags else "draft"
+        raise LedgerError(f"tags= takes several texts, not {tags!r}. Type: label(tags=({shown!r},)).")
+    tags = tuple(tags)
     for name, value in (*given.items(), *(("tag", tag) for tag in tags)):
         if not isinstance(value, str | None) or (name == "tag" and not value):
             raise LedgerError(f"A {name} is a short text, not {value!r}.")
-    return _labelled({name: value for name, value in given.items() if value}, tuple(tags))
-
-
-@contextmanager
-def _labelled(given: Mapping[str, Any], tags: tuple[str, ...]) -> Iterator[None]:
-    outer = _current.get()
-    added = (*outer.tags, *(tag for tag in tags if tag not in outer.tags))
-    token = _current.set(replace(outer, **given, tags=added))
-    _open_tags.extend(tags)
-    try:
-        yield
-    finally:
-        for tag in tags:
-            _open_tags.remove(tag)
-        _current.reset(token)
+    return opened({name: value for name, value in given.items() if value}, tags)
 
 
 def current() -> Labels:
     """The labels of a call made here and now."""
-    labels = _current.get()
-    tags = labels.tags or tuple(dict.fromkeys(_open_tags))
-    return replace(
-        labels,
-        notebook=labels.notebook or _notebook(),
-        cell=labels.cell or _running_cell["cell"],
-        cell_id=None if labels.cell else _running_cell["cell_id"],
-        tags=tags,
-        project=labels.project or os.environ.get("CLAUDE_NB_PROJECT") or _project(),
-        user=labels.user or _user(),
+    blocks = in_force()
+    given = {name: value for block in blocks for name, value in block.given.items()}
+    cell = _cell.get() or _running_cell
+    return Labels(
+        notebook=given.get("notebook") or _notebook(),
+        cell=given.get("cell") or cell["cell"],
+        cell_id=None if "cell" in given else cell["cell_id"],
+        conversation=given.get("conversation"),
+        tags=tuple(dict.fromkeys(tag for block in blocks for tag in block.tags)),
+        project=given.get("project") or os.environ.get("CLAUDE_NB_PROJECT") or _project(),
+        user=given.get("user") or _user(),
     )
 
 
@@ -117,6 +113,8 @@ def follow_cells() -> None:
     _hooked.add(id(shell))
     _running_cell["cell"] = str(_inputs(shell) - 1)  # the cell that runs now is stored already
     shell.events.register("pre_run_cell", _note_cell)
+    shell.events.register("post_run_cell", _leave_cell)
+    take_root()
 
 
 def _note_cell(info: Any) -> None:
@@ -126,6 +124,12 @@ def _note_cell(info: Any) -> None:
     numbered = shell is not None and getattr(info, "store_history", True)
     _running_cell["cell"] = str(_inputs(shell)) if numbered else None
     _running_cell["cell_id"] = getattr(info, "cell_id", None)
+    _cell.set(dict(_running_cell))  # tasks of this cell stay with it when the next one runs
+    take_root()
+
+
+def _leave_cell(_: Any) -> None:
+    _cell.set(None)
 
 
 def _inputs(shell: Any) -> int:

@@ -108,10 +108,14 @@ class Ledger(Asking):
         return client.with_options(middleware=[*others, ours])  # type: ignore[attr-defined, no-any-return]  # every family has it
 
     def tag(self, *tags: str) -> AbstractContextManager[None]:
-        """Every call made inside the ``with`` carries these tags; see ``by("tag")``.
+        """Every call made inside the ``with`` carries these tags; see ``by("tag")``, and ``label`` about threads.
 
         Raises:
             LedgerError: A tag is not text.
+
+        Example:
+            >>> with ledger.tag("draft"):
+            ...     chat.send("...")  # doctest: +SKIP
         """
         return labels.label(tags=tags)
 
