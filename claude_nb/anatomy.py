@@ -97,6 +97,8 @@ def anatomy(thing: Any) -> Anatomy:
 
 def _recognised(thing: Any) -> tuple[str, str, dict[str, Any]]:
     """Name the thing and give its fields."""
+    from anthropic import BaseModel
+
     name = type(thing).__name__.removeprefix("Parsed").removeprefix("Beta")
     body = getattr(thing, "body", None)
     if isinstance(thing, Exception) and isinstance(body, Mapping):
@@ -104,7 +106,7 @@ def _recognised(thing: Any) -> tuple[str, str, dict[str, Any]]:
     snapshot = _snapshot(thing)
     if snapshot is not None:
         return f"{name}: the message so far", "message", snapshot.to_dict()
-    data = thing if isinstance(thing, Mapping) else thing.to_dict() if hasattr(thing, "to_dict") else None
+    data = thing if isinstance(thing, Mapping) else thing.to_dict() if isinstance(thing, BaseModel) else None
     kind = _kind(data, name) if data is not None else None
     if data is None or kind is None:
         raise ClaudeNbError(

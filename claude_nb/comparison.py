@@ -1,6 +1,6 @@
 """The same question asked in several ways at once: models, prompts or system prompts, side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,8 @@ def _requests(
     system: str | None,
 ) -> Iterator[Asked]:
     """Label and request of each answer, checked before anything is sent."""
+    if isinstance(prompt, list | tuple) and prompt and all(isinstance(one, str) for one in prompt):
+        raise PromptError("the prompt is a list of texts. To compare prompts write compare(prompts=[…]).")
     given = {
         name: value
         for name, value in (("models", models), ("prompts", prompts), ("systems", systems))
@@ -151,8 +153,8 @@ def _requests(
             f"compare() takes exactly one of models=[…], prompts=[…] and systems=[…], not {', '.join(given) or 'none'}."
         )
     ((varied, values),) = given.items()
-    if isinstance(values, str):
-        raise PromptError(f"{varied} is one text; it takes a list of them.")
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise PromptError(f"{varied}= takes a list, not {type(values).__name__}. Write {varied}=[…].")
     if (prompt is None) != (varied == "prompts"):
         raise PromptError(
             "compare() takes a prompt, or prompts=[…], not both." if prompt else "the prompt is missing."

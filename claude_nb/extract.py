@@ -233,7 +233,9 @@ def _values(data: Any, column: str | None) -> tuple[Any, list[Any]]:
         names = list(data.columns)
         column = names[0] if column is None and len(names) == 1 else column
         if column not in names:
-            raise PromptError(f"column is {column!r}; the frame has {', '.join(map(repr, names)) or 'none'}.")
+            wrong = "several columns" if column is None and names else f"no column {column!r}"
+            there = ", ".join(map(repr, names)) or "none"
+            raise PromptError(f"the frame has {wrong}. Say which to read, as column='…'; there are {there}.")
         return data.index, list(data[column])
     if hasattr(data, "index") and hasattr(data, "to_list"):
         return data.index, data.to_list()

@@ -98,7 +98,7 @@ def system_effect(
         **options: Further arguments of ``client.messages.stream``.
 
     Raises:
-        PromptError: A prompt is empty, ``systems`` are not several, or ``n`` is no number from 1 up.
+        PromptError: A prompt is empty, ``systems`` is no list or dict, or ``n`` is no number from 1 up.
 
     Example:
         >>> effect = system_effect("What is a token?", [None, "Answer in one sentence."], n=5)
@@ -130,8 +130,11 @@ async def asystem_effect(
 
 def _asked(prompt: Content, systems: Systems, n: int, model: str) -> tuple[list[str], list[Asked]]:
     """The labels, and what is asked, run by run, so that a slow minute of the server meets all of them."""
-    if isinstance(systems, str) or not systems:
-        raise PromptError('systems takes several system prompts: [None, "Answer in one sentence."].')
+    if isinstance(systems, str) or not isinstance(systems, Mapping | Sequence) or not systems:
+        raise PromptError(
+            "systems takes a list of system prompts, or a dict of label and prompt: "
+            '[None, "Answer in one sentence."].'
+        )
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise PromptError(f"n is {n!r}; it is the number of runs of each system prompt, 1 or more.")
     named = dict(systems) if isinstance(systems, Mapping) else dict(_labelled(systems))

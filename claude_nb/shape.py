@@ -53,6 +53,11 @@ class Shape:
         import anthropic
         import pydantic
 
+        if not _is_type(kind):
+            raise PromptError(
+                f"shape is {type(kind).__name__}, not a type. What to read comes first, then the type: "
+                "chat.extract(text, Person), extract_many(data, Person)."
+            )
         self.name = getattr(kind, "__name__", None) or str(kind)
         try:
             self._adapter: Any = pydantic.TypeAdapter(kind)
@@ -113,6 +118,11 @@ class Shape:
         wrong = [f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in found[:_MOST_ERRORS]]
         more = f" and {len(found) - _MOST_ERRORS} more" if len(found) > _MOST_ERRORS else ""
         return f"the reply does not fit {self.name}: {'; '.join(wrong)}{more}. It is in error.message."
+
+
+def _is_type(thing: object) -> bool:
+    """Whether it is a class, or a form of typing such as ``list[int]``, ``int | str`` or ``Literal["a"]``."""
+    return isinstance(thing, type) or type(thing).__module__ in ("types", "typing", "typing_extensions")
 
 
 def wanted_of(shape: Any, on_truncation: str, options: dict[str, Any]) -> Shape:

@@ -2,7 +2,7 @@ import anthropic
 import pytest
 from replay import ASK
 
-from claude_nb import connect, show
+from claude_nb import Chat, Ledger, connect, show
 from claude_nb.anatomy import anatomy
 from claude_nb.errors import ClaudeNbError
 
@@ -85,6 +85,14 @@ def test_a_stream_that_was_begun_shows_the_message_so_far(client):
 def test_anything_else_is_refused(thing):
     with pytest.raises(ClaudeNbError, match=r"show\(\) explains what the API takes and gives"):
         show(thing)
+
+
+def test_a_conversation_and_its_table_are_refused_too(client):
+    chat = Chat(client, display=False)
+    chat.send("hi")
+    for thing in (chat, chat.history, chat.frame(), Ledger().frame()):
+        with pytest.raises(ClaudeNbError, match=f"a model, an error\\), not {type(thing).__name__}"):
+            show(thing)
 
 
 def test_the_table_escapes_model_text_and_shortens_it():

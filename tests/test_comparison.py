@@ -122,6 +122,7 @@ def test_model_text_and_labels_cannot_run_in_the_page():
         {"models": MODELS},
         {"prompt": "hi", "models": []},
         {"prompt": "hi", "models": MODEL},
+        {"prompt": "hi", "models": 5},
         {"prompts": ["a", " "]},
         {"prompt": "hi", "models": ["claude-3-opus-20240229"]},
         {"prompt": "hi", "models": [3]},
@@ -132,6 +133,12 @@ def test_what_cannot_be_compared_is_one_clear_error_and_nothing_is_sent(given):
     with pytest.raises((PromptError, ModelError)):
         compare(**given, client=connect(sandbox=sandbox, quiet=True))
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("given", [{"models": MODELS}, {}, {"systems": ["a"]}])
+def test_a_list_of_texts_as_the_prompt_is_pointed_to_prompts(given):
+    with pytest.raises(PromptError, match=r"list of texts.*compare\(prompts=\[…\]\)"):
+        compare(["a", "b"], **given)
 
 
 def test_an_unknown_label_names_those_there_are():

@@ -142,6 +142,19 @@ class TestOneValue:
         chat = Chat(Replay(START, OPEN, delta(fenced), END, done(), STOP).client(), display=False)
         assert chat.extract("x", Person).name == "Ada"
 
+    def test_swapped_arguments_are_recognised(self):
+        chat, sandbox = chat_of()
+        for kind in (Person, list[Person], Literal["a"], int | None, Annotated[int, Ge(1)]):
+            with pytest.raises(PromptError, match=r"shape is str, not a type.*chat\.extract\(text, Person\)"):
+                chat.extract(kind, "Kettle leaked")
+        with pytest.raises(
+            PromptError, match=r"shape is DataFrame, not a type.*extract_many\(data, Person\)"
+        ):
+            extract_many(Person, pd.DataFrame({"t": ["a"]}), client=chat.client)
+        with pytest.raises(PromptError, match="the prompt is"):
+            chat.extract(Person, Person)
+        assert not sandbox.requests
+
     @pytest.mark.parametrize("kind", [dict[str, int], dict, object(), "Nobody", lambda x: x])
     def test_a_type_that_cannot_be_described_is_one_clear_error_and_nothing_is_sent(self, kind):
         chat, sandbox = chat_of()
@@ -371,6 +384,17 @@ def test_the_remedy_is_one_for_an_extraction(fault, says, not_said):
 
 
 class TestTheTable:
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [
+            ({"column": "x"}, r"no column 'x'. Say which to read, as column='…'; there are 't', 'u'\."),
+            ({}, r"several columns. Say which to read, as column='…'; there are 't', 'u'\."),
+        ],
+    )
+    def test_a_column_that_is_missing_is_named_with_those_there_are(self, wrong, says):
+        with pytest.raises(PromptError, match=says):
+            extract_many(pd.DataFrame({"t": ["a"], "u": ["b"]}), Person, **wrong)
+
     @pytest.mark.parametrize(
         ("wrong", "says"),
         [

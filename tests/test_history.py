@@ -81,7 +81,8 @@ def test_what_goes_in_and_out_are_copies():
         (42, "is int"),
         (None, "is NoneType"),
         (b"bytes", "is bytes"),
-        (["words"], "no content block"),
+        (["words"], "is text and no content block. Pass the text alone"),
+        ([5], 'no content block; it takes a dict with a "type"'),
         ([{"text": "x"}], "no content block"),
         ([{"type": "text", "text": " "}], "is empty text"),
         ([{"type": "tool_result", "tool_use_id": "x"}], r"history.results"),
@@ -317,6 +318,20 @@ def test_the_table_escapes_what_was_said():
     table = talk("<script>alert(1)</script>", message(text("ok"), stop_reason="refusal"))._repr_html_()
     assert "<script>" not in table
     assert "refusal: not sent" in table
+
+
+@pytest.mark.parametrize("path", [History(), None, 5])
+def test_what_is_no_path_is_refused_with_the_call_to_write(path):
+    for name, call in (("save", History().save), ("autosave", History().autosave), ("load", History.load)):
+        if name == "autosave" and path is None:
+            continue  # stops it
+        with pytest.raises(HistoryError, match=rf"{name}\(\) takes the path .* {name}\('talk\.jsonl'\)"):
+            call(path)
+
+
+def test_a_history_takes_its_arguments_by_name_and_says_so():
+    with pytest.raises(HistoryError, match=r"History\(system='…'\).*History\.load\(path\)"):
+        History("Be brief.")
 
 
 def test_a_blank_system_prompt_is_refused():

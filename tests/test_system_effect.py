@@ -97,8 +97,13 @@ def test_its_table_cannot_run_in_the_page():
     assert "<script" not in html
 
 
+def test_one_system_prompt_can_be_measured_alone():
+    assert list(system_effect("hi", ["Be brief."], n=1, client=client()).frame()["runs"]) == [1]
+
+
 @pytest.mark.parametrize(
-    ("systems", "n"), [("one text", 2), ([], 2), ([None], 0), ([None], True), ([None], 2.5), ([" "], 1)]
+    ("systems", "n"),
+    [("one text", 2), ([], 2), ([None], 0), ([None], True), ([None], 2.5), ([" "], 1), (5, 1), ({"a"}, 1)],
 )
 def test_what_cannot_be_measured_is_one_clear_error_and_nothing_is_sent(systems, n):
     sandbox = Sandbox()

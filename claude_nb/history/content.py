@@ -94,6 +94,10 @@ def instruction(content: Any) -> list[Json]:
 
 
 def _said(block: Any, what: str) -> Json:
+    if isinstance(block, str):
+        raise PromptError(
+            f'{what} is text and no content block. Pass the text alone, or as {{"type": "text", "text": "…"}} in it.'
+        )
     if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
         raise PromptError(f'{what} is no content block; it takes a dict with a "type". {_instead(block)}')
     kind = block["type"]

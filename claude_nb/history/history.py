@@ -15,8 +15,7 @@ The rules are those of the API's pages on stop reasons, tool use and preserved t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from claude_nb import trim as trimming
 from claude_nb.errors import HistoryError, PromptError
@@ -31,6 +30,8 @@ from .tree import Tree
 from .view import Sent, build
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .repair import Repair
 
 __all__ = ["Content", "History", "Role"]
@@ -60,12 +61,16 @@ class History:
 
     def __init__(
         self,
-        *,
+        *given: Never,
         system: Content | None = None,
         tools: Iterable[Any] | None = None,
         rerun: Literal["replace", "append"] = "replace",
         trim: Trim | None = None,
     ) -> None:
+        if given:
+            raise HistoryError(
+                "History() takes its arguments by name: History(system='…'). A saved one is read by History.load(path)."
+            )
         if isinstance(system, str) and not system.strip():
             raise PromptError("the system prompt is blank. Write one, or leave it out.")
         if rerun not in ("replace", "append"):
@@ -128,7 +133,7 @@ class History:
         """
         from .transcript import load
 
-        return load(Path(path))
+        return load(keeping.as_path(path, "load"))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "History":

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ def save(history: "History", path: "str | Path") -> Path:
     """
     from .transcript import save as write
 
-    return write(history, Path(path))
+    return write(history, as_path(path, "save"))
 
 
 def autosave(history: "History", path: "str | Path | None") -> None:
@@ -40,8 +41,22 @@ def autosave(history: "History", path: "str | Path | None") -> None:
         return
     from .transcript import claim
 
-    claim(Path(path), history)
-    history._tree.file = save(history, path)
+    file = as_path(path, "autosave")
+    claim(file, history)
+    history._tree.file = save(history, file)
+
+
+def as_path(path: object, call: str) -> Path:
+    """The path that a call was given.
+
+    Raises:
+        HistoryError: It is none.
+    """
+    if not isinstance(path, str | PathLike):
+        raise HistoryError(
+            f"{call}() takes the path of a file, not {type(path).__name__}: {call}('talk.jsonl')."
+        )
+    return Path(path)
 
 
 def to_dict(history: "History") -> dict[str, Any]:
