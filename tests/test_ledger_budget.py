@@ -48,7 +48,9 @@ def test_a_call_that_does_not_fit_never_reaches_the_network_and_says_why(ledger)
         assert server.hits == []
     assert isinstance(refusal.value, ClaudeNbError)
     assert refusal.value.left == Decimal("0.005")
-    assert Decimal("0.01") < refusal.value.cost < Decimal("0.011")
+    assert (
+        Decimal("0.011") < refusal.value.cost < Decimal("0.0112")
+    )  # 1,000 tokens of output, 10 % for a region
     said = str(refusal.value)
     assert "was not sent" in said
     assert "$0.005 is left" in said
@@ -137,7 +139,7 @@ def test_nested_budgets_hold_together_and_end_with_their_block(ledger):
 
 
 def test_per_call_looks_at_one_call_only(ledger):
-    Budget(0.011, per="call", ledger=ledger)
+    Budget(0.0115, per="call", ledger=ledger)
     with serving(Reply(FULL)) as server:
         client = client_of(server, ledger)
         for _ in range(3):
@@ -269,6 +271,81 @@ def test_without_leave_to_stop_streams_such_a_stream_never_begins(ledger):
         with pytest.raises(BudgetExceeded):
             client_of(server, ledger).messages.create(**{**CALL, "max_tokens": 30_000}, stream=True)
         assert server.hits == []
+
+
+def test_a_stream_is_stopped_whatever_spaces_its_server_writes(ledger):
+    Budget(0.01, ledger=ledger, stop_streams=True)
+    spaced = [chunk.replace(b'":', b'": ').replace(b',"', b', "') for chunk in long_stream()]
+    got = []
+
+    def read(client):
+        with client.messages.stream(**{**CALL, "max_tokens": 30_000}) as opened:
+            got.extend(opened.text_stream)
+
+    with serving(Reply(chunks=spaced, pause=0.001)) as server, pytest.raises(BudgetExceeded, match="stopped"):
+        read(client_of(server, ledger))
+    assert 10 < len(got) < 40
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 25, "output_tokens": 17, "service_tier": "priority"},
+        {"input_tokens": 25, "output_tokens": 17, "iterations": ["?"]},
+    ],
+)
+def test_calls_that_nobody_can_price_use_up_what_was_reserved_for_them(ledger, usage):
+    """Unknown is not nothing: else such calls would go on for ever."""
+    budget = Budget(0.035, per="total", ledger=ledger)
+    with serving(Reply(message(usage, model=SONNET))) as server:
+        client = client_of(server, ledger)
+        for _ in range(3):
+            client.messages.create(**CALL)
+        with pytest.raises(BudgetExceeded):
+            client.messages.create(**CALL)
+    assert ledger.total().unpriced == 3
+    assert Decimal("0.033") < budget.spent() < Decimal("0.035")
+
+
+OPUS = "claude-opus-5-5"
+
+
+@pytest.mark.parametrize(
+    ("more", "served", "usage"),
+    [
+        ({"messages": [{"role": "user", "content": "1;2," * 15_000}]}, SONNET, {"input_tokens": 50_000}),
+        ({"tools": [{"type": "advisor_20260301", "name": "advisor", "model": OPUS}]}, SONNET,
+         {"iterations": [{"type": "message", "input_tokens": 30, "output_tokens": 900},
+                         {"type": "advisor_message", "model": OPUS, "input_tokens": 30, "output_tokens": 1_000}]}),
+        ({"fallbacks": [{"model": OPUS}]}, OPUS,
+         {"iterations": [{"type": "message", "model": SONNET, "input_tokens": 30, "output_tokens": 900},
+                         {"type": "fallback_message", "model": OPUS, "input_tokens": 30, "output_tokens": 1_000}]}),
+        ({}, SONNET, {"inference_geo": "us"}),
+        ({"messages": [{"role": "user", "content": [
+            {"type": "document", "source": {"type": "url", "url": "https://example.com/long.pdf"}}]}]}, SONNET,
+         {"input_tokens": 400_000}),
+    ],
+    ids=["figures", "advisor", "fallback", "region", "file"],
+)  # fmt: skip
+def test_what_is_reserved_holds_the_dearest_reply(ledger, more, served, usage):
+    """No reply that the request allows costs more than what was set aside for it."""
+    asked = {**CALL, "max_tokens": 1_000, "extra_body": more}
+    used = {"input_tokens": 25, "output_tokens": 1_000} | usage
+    with serving(Reply(message(used, model=served))) as server:
+        client_of(server, ledger).messages.create(**asked)
+        with ledger._store.transaction() as connection:
+            columns = "SELECT cost_pico, reserved_pico FROM claude_nb_attempts"
+            cost, reserved = connection.exec_driver_sql(columns).one()
+    assert 0 < cost <= reserved
+
+
+def test_budgets_that_hold_can_be_found_and_closed(ledger):
+    Budget(1, ledger=ledger)
+    Budget(2, per="day", ledger=ledger)
+    assert [repr(one) for one in ledger.budgets] == ["<Budget $1.00 per notebook>", "<Budget $2.00 per day>"]
+    for one in ledger.budgets:
+        one.close()
+    assert ledger.budgets == ()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import anthropic
 import httpx2
 import pytest
 
+from claude_nb import Chat, connect
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
 from claude_nb.ledger.prompt import digest_prompt
@@ -79,13 +80,13 @@ class FakeApi:
         self.messages.append({"role": "assistant", "content": [block.to_dict() for block in reply.content]})
         return reply
 
-    def call_tool(self, name, result, **more):
+    def call_tool(self, name, result, given=None, **more):
         """The model calls a tool (put into its last reply), the next turn sends the result."""
         use = {
             "type": "tool_use",
             "id": f"toolu_{len(self.messages)}",
             "name": name,
-            "input": {"n": len(self.messages)},
+            "input": {"n": len(self.messages)} if given is None else given,
         }
         self.messages[-1]["content"].append(use)
         return self.turn({"type": "tool_result", "tool_use_id": use["id"], "content": result}, **more)
@@ -172,7 +173,7 @@ def new_tools(api, rng):
 
 def endless(api, rng):
     for _ in range(18):
-        api.call_tool("poll", words(rng, rng.randint(20, 60)))
+        api.call_tool("poll", words(rng, rng.randint(20, 60)), given={"job": 7})
 
 
 PLANTS = {
@@ -321,6 +322,58 @@ def test_an_edited_history_is_explained_as_one():
 def test_an_unknown_call_is_refused_in_words(call):
     with pytest.raises(LedgerError, match="no answered call"):
         Ledger(":memory:").explain(call)
+
+
+def test_hidden_thinking_that_is_sent_back_belongs_to_the_reply_not_to_the_next_question():
+    ledger = Ledger(":memory:")
+    chat = Chat(client=connect(mode="sandbox", quiet=True, ledger=ledger), display=False)
+    chat("Hello")
+    chat("What?")
+    first, second = ledger.frame()["output_tokens"]
+    shares = ledger.explain().frame().set_index("kind")["tokens"]
+    assert shares["thinking"] > 0
+    new = ledger.explain().frame()
+    assert new[new["role"] == "assistant"]["tokens"].sum() == first
+    assert new[new["role"] == "user"]["tokens"].sum() < 20
+    assert second
+
+
+def test_a_spike_is_priced_at_the_speed_and_region_that_served_it():
+    ledger, prices = Ledger(":memory:"), []
+    for served in ({}, {"speed": "fast"}, {"speed": "fast", "inference_geo": "us"}):
+        usage = {"input_tokens": 20_000, "output_tokens": 1, **served}
+        body = {
+            "id": f"msg_{len(prices)}",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-opus-5-5",
+        }
+        body |= {"content": [], "stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
+        transport = httpx2.MockTransport(lambda _, body=body: httpx2.Response(200, json=body))
+        client = anthropic.Anthropic(api_key="x", http_client=httpx2.Client(transport=transport))
+        asked = [{"role": "user", "content": f"{served} long"}]
+        ledger.meter(client).messages.create(model="claude-opus-5-5", max_tokens=9, messages=asked)
+        prices.append(ledger.explain().frame()["usd_now"].sum())
+    rates = [pytest.approx(price / prices[0]) for price in prices]
+    assert rates == [
+        1,
+        ledger.frame()["cost_usd"].iloc[1] / ledger.frame()["cost_usd"].iloc[0],
+        rates[1].expected * 1.1,
+    ]
+
+
+def test_many_different_calls_of_tools_or_samples_of_one_prompt_are_no_loop():
+    rng = random.Random(5)  # noqa: S311 - the same conversation every time
+    api = FakeApi(Ledger(":memory:"), rng)
+    api.turn(text(words(rng, 200)))
+    for _ in range(20):
+        api.call_tool("read_file", words(rng, 300))
+    assert not [leak for leak in api.leaks() if leak.kind == "loop"]
+    samples = FakeApi(Ledger(":memory:"), rng)
+    for _ in range(20):
+        samples.messages = []
+        samples.turn(text("Name a colour, and say in one sentence why you like it."))
+    assert not list(samples.leaks())
 
 
 def test_leaks_take_a_label_or_an_object_with_one_and_print_a_line_each():

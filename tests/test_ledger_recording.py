@@ -27,6 +27,7 @@ from ledger_server import (
     zipped,
 )
 
+from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
 from claude_nb.models import SANDBOX_HEADER
 
@@ -579,8 +580,39 @@ def test_an_answer_from_another_middleware_costs_nothing(ledger):
     outside.messages.create(**REQUEST)
     assert ledger.frame().empty
     inside = anthropic.Anthropic(api_key=KEY, middleware=[ledger.middleware(), cache])
-    inside.messages.create(**REQUEST)
+    with pytest.warns(RuntimeWarning, match="behind the ledger's meter"):
+        inside.messages.create(**REQUEST)
     assert str(ledger.total()) == "$0.00"
+
+
+def test_a_middleware_behind_the_meter_is_named_once_and_in_its_rows(ledger, run):
+    """A fallback added behind it sends requests of its own, which nobody counts."""
+
+    def again(request, call_next):
+        call_next(request)
+        return call_next(request)
+
+    async def again_async(request, call_next):
+        await call_next(request)
+        return await call_next(request)
+
+    with serving(Reply(message())) as server:
+        client = client_of(server, ledger).with_middleware(again)
+        with pytest.warns(RuntimeWarning, match=r"Meter last: client = ledger\.meter\(client\)") as said:
+            _ = [client.messages.create(**REQUEST) for _ in range(2)]
+        assert len(said) == 1
+        assert ledger.frame()["note"].str.contains("behind").tolist() == [True, True]
+        ledger.meter(client).messages.create(**REQUEST)
+        assert ledger.frame()["note"].isna().tolist() == [False, False, True, True]
+
+        async def scenario():
+            behind = anthropic.AsyncAnthropic(
+                api_key=KEY, base_url=server.url, middleware=[Ledger(":memory:").middleware(), again_async]
+            )
+            await behind.messages.create(**REQUEST)
+
+        with pytest.warns(RuntimeWarning, match="behind"):
+            run(scenario())
 
 
 def test_twenty_threads_leave_twenty_rows_with_their_tags(ledger):
@@ -866,3 +898,48 @@ def test_a_group_whose_cost_is_unknown_is_not_a_group_that_cost_nothing(ledger):
     assert list(table.index) == [MODEL, "smollm"]
     assert table["cost_usd"].isna().tolist() == [False, True]
     assert table.loc["smollm", "unpriced"] == 1
+
+
+COMPACTED = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "iterations": [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000, "cache_read_input_tokens": 50},
+    ],
+}
+
+
+def test_tokens_that_only_iterations_name_are_counted(ledger):
+    """The API leaves a compaction out of the counts beside them."""
+    with serving(Reply(message(COMPACTED, model="claude-opus-5-5"))) as server:
+        client_of(server, ledger).messages.create(**REQUEST)
+    total = ledger.total()
+    assert (total.tokens["input_tokens"], total.tokens["output_tokens"]) == (203_000, 4_500)
+    assert ledger.by("model")["cache_read_input_tokens"].sum() == 50
+    assert ledger.explain().growth.turn.tokens.prompt == 23_050  # what the context holds
+
+
+def test_a_cell_is_named_with_its_notebook(ledger):
+    with serving(Reply(message())) as server:
+        for notebook in ("alpha.ipynb", "beta.ipynb", None):
+            with label(notebook=notebook, cell="2"):
+                client_of(server, ledger).messages.create(**REQUEST)
+    assert sorted(ledger.by("cell").index) == ["2", "alpha.ipynb cell 2", "beta.ipynb cell 2"]
+
+
+def test_a_tag_selects_the_rows_that_carry_it(ledger):
+    meter = ledger.where(tag='a "b"').live()
+    with serving(Reply(message())) as server:
+        client = client_of(server, ledger)
+        for tags in (("x", 'a "b"'), ("b",), ()):
+            with ledger.tag(*tags):
+                client.messages.create(**REQUEST)
+    assert ledger.where(tag='a "b"').total().calls == meter.total().calls == 1
+    assert ledger.where(tag="b").frame()["tags"].tolist() == [("b",)]
+    assert ledger.where(tag=None).total().calls == 1
+    assert ledger.where(tag="a").total().calls == 0
+    with pytest.raises(LedgerError, match=r"where\(tag=\.\.\.\)"):
+        ledger.where(tags="x")
+    with pytest.raises(LedgerError, match="holds str, not 3"):
+        ledger.where(tag=3)

@@ -116,6 +116,17 @@ def test_forgotten_text_is_gone_from_the_disk_and_the_rows_stay(path):
     assert list(ledger.prompt()["text"]) == ["the secret plan"]
 
 
+def test_text_that_another_process_had_forgotten_is_kept_again(path):
+    ledger = Ledger(path, keep_text=True)
+    ask(ledger, "Hello")
+    store_module.store_at.cache_clear()
+    assert Ledger(path).forget_text() == 1
+    ask(ledger, "Hello")
+    ask(Ledger(path), "not kept")
+    assert ledger.prompt(1)["text"].tolist() == ["Hello"]
+    assert ledger.prompt(2)["text"].tolist() == [None]
+
+
 def test_a_ledger_that_keeps_none_beside_one_that_does_keeps_none(path):
     """Two clients on one file: what is kept is the choice of the ledger that metered the call."""
     keeps, plain = Ledger(path, keep_text=True), Ledger(path)

@@ -328,6 +328,12 @@ def test_the_worst_case_assumes_the_dearest_write_that_the_request_asks_for():
     assert worst_usage({"messages": []}) is None
 
 
+@pytest.mark.parametrize("iterations", [["x"], "abc", [{"type": "message", "input_tokens": 1}, None], 7])
+def test_iterations_that_cannot_be_read_are_unknown_not_free(iterations):
+    usage = {"input_tokens": 5, "output_tokens": 1, "iterations": iterations}
+    assert price_usage("claude-opus-5-5", usage) is None
+
+
 @pytest.mark.parametrize(
     ("usd", "text"),
     [
@@ -354,7 +360,7 @@ def test_amounts_are_stamped_with_their_price_data():
     assert price_version().startswith("genai-prices ")
 
 
-def test_the_worst_case_weighs_an_image_as_one_and_text_in_bytes():
+def test_the_worst_case_weighs_an_image_as_one_and_text_by_its_letters_and_signs():
     image = {
         "type": "image",
         "source": {"type": "base64", "media_type": "image/png", "data": "A" * 4_000_000},
@@ -365,3 +371,13 @@ def test_the_worst_case_weighs_an_image_as_one_and_text_in_bytes():
         worst_usage({"max_tokens": 1, "system": letter * 1_000})["input_tokens"] for letter in "x字"
     )
     assert chinese > 2.5 * latin
+    prose, figures = (
+        worst_usage({"max_tokens": 1, "system": text})["input_tokens"]
+        for text in ("ab c" * 500, "1;2," * 500)
+    )
+    assert figures > 1.9 * prose
+    elsewhere = {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
+    asked = {"max_tokens": 1, "messages": [{"role": "user", "content": [elsewhere]}]}
+    assert worst_usage({**asked, "model": "claude-opus-5-5"})["input_tokens"] == 1_000_000
+    assert worst_usage({**asked, "model": "somebody-elses"}) is None
+    assert worst_usage({**asked, "model": "somebody-elses"}, input_tokens=7)["input_tokens"] == 7

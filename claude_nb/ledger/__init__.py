@@ -15,10 +15,11 @@ from .budget import Budget, BudgetExceeded, set_limit
 from .labels import label
 from .ledger import Ledger
 from .money import format_usd
-from .prices import cost_interval, price_usage, worst_usage
+from .prices import cost_interval, price_usage
 from .rates import price_version
 from .refusals import is_unbilled_refusal, made_output
 from .total import TOKEN_CLASSES, Health, Total
+from .worst import worst_usage
 
 __all__ = [
     "TOKEN_CLASSES",

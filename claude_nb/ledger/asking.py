@@ -51,21 +51,28 @@ class Asking:
         return self.where(session=SESSION)
 
     def where(self, **only: "str | int | None") -> Self:
-        """The same ledger, restricted to rows with these values, such as ``where(conversation="c1")``.
+        """The same ledger, restricted to rows with these values, such as ``where(tag="lesson-3", user="ada")``.
 
         None selects the rows that have no value there.
+
+        Args:
+            **only: Columns of ``frame()`` and their values; ``tag`` is one of a row's tags, and ``conversation`` takes
+                a ``Chat`` too.
 
         Raises:
             LedgerError: There is no such column, or it holds values of another type.
         """
+        from .questions import TAG
         from .schema import attempts
 
-        if unknown := [name for name in only if name not in attempts.c]:
-            raise LedgerError(
-                f"The ledger has no column {unknown[0]!r}. Its columns: {', '.join(attempts.c.keys())}."
-            )
+        only = {
+            name: getattr(value, "conversation", value) if name == "conversation" else value
+            for name, value in only.items()
+        }
         for name, value in only.items():
-            wanted = attempts.c[name].type.python_type
+            if name != TAG and (name not in attempts.c or name == "tags"):
+                raise LedgerError(f"The ledger has no column {name!r}. {_columns_in_words()}")
+            wanted = str if name == TAG else attempts.c[name].type.python_type
             if value is not None and type(value) is not wanted:
                 raise LedgerError(f"The column {name!r} holds {wanted.__name__}, not {value!r}.")
         view = copy(self)
@@ -221,3 +228,9 @@ class Asking:
                 'ledger.by("conversation") lists.'
             )
         return find_leaks(found)
+
+
+def _columns_in_words() -> str:
+    from .questions import FRAME
+
+    return f"Type where(tag=...) for one of the tags, or one of: {', '.join(name for name in FRAME if name != 'tags')}."

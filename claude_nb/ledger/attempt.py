@@ -6,7 +6,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from . import labels
 from .batches import reserved
 from .money import to_pico
-from .prices import MOST_TOKENS, cost_interval, price_usage, worst_usage
+from .prices import MOST_TOKENS, billed_requests, cost_interval, price_usage
 from .prompt import digest_prompt
 from .rates import normalise, price_version
 from .refusals import is_unbilled_refusal
 from .texts import hide_keys
 from .tools import hourly_tools
 from .wire import Seen
+from .worst import worst_usage
 
 if TYPE_CHECKING:
     from .lineage import Lineage
@@ -85,7 +86,13 @@ def opening_row(request: Any, op: str, lineage: "Lineage", *, simulated: bool) -
     if op == "messages":
         row["unpriced_tools"] = hourly_tools(body)
         row["prompt"] = lineage.shorten(row["id"], label.conversation, digest_prompt(body))
-    return row | cost_columns(row)
+    return row | reserving(row)
+
+
+def reserving(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cost of a row that is not sent yet; its most is kept for budgets even if nobody can price the reply."""
+    costs = cost_columns(row)
+    return costs | {"reserved_pico": costs["cost_high_pico"]}
 
 
 def settle(
@@ -134,18 +141,14 @@ def reply_columns(seen: Seen) -> dict[str, Any]:
 
 
 def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """The token columns of a usage: disjoint classes, None where the server did not report one."""
-    split = _mapping(usage.get("cache_creation"))
-    one_hour = _count(split.get("ephemeral_1h_input_tokens"))
-    five = _count(split.get("ephemeral_5m_input_tokens"))
-    written = _count(usage.get("cache_creation_input_tokens"))
+    """The token columns of a usage: disjoint classes, None where the server did not report one.
+
+    With ``iterations`` they are summed over those that are billed: the counts beside them leave some out.
+    """
+    entries = [_classes(entry) for _, entry in billed_requests("", usage)]
     tools = _mapping(usage.get("server_tool_use"))
     return {
-        "input_tokens": _count(usage.get("input_tokens")),
-        "ephemeral_5m_input_tokens": five if written is None else max(written - (one_hour or 0), 0),
-        "ephemeral_1h_input_tokens": one_hour if one_hour is not None or written is None else 0,
-        "cache_read_input_tokens": _count(usage.get("cache_read_input_tokens")),
-        "output_tokens": _count(usage.get("output_tokens")),
+        **{name: _sum(entry[name] for entry in entries) for name in _classes({})},
         "thinking_tokens": _count(_mapping(usage.get("output_tokens_details")).get("thinking_tokens")),
         "web_search_requests": _count(tools.get("web_search_requests")),
         "web_fetch_requests": _count(tools.get("web_fetch_requests")),
@@ -153,6 +156,25 @@ def usage_columns(usage: Mapping[str, Any]) -> dict[str, Any]:
         "inference_geo": _text(usage.get("inference_geo")),
         "service_tier": _text(usage.get("service_tier")),
     }
+
+
+def _classes(usage: Mapping[str, Any]) -> dict[str, int | None]:
+    split = _mapping(usage.get("cache_creation"))
+    one_hour = _count(split.get("ephemeral_1h_input_tokens"))
+    five = _count(split.get("ephemeral_5m_input_tokens"))
+    written = _count(usage.get("cache_creation_input_tokens"))
+    return {
+        "input_tokens": _count(usage.get("input_tokens")),
+        "ephemeral_5m_input_tokens": five if written is None else max(written - (one_hour or 0), 0),
+        "ephemeral_1h_input_tokens": one_hour if one_hour is not None or written is None else 0,
+        "cache_read_input_tokens": _count(usage.get("cache_read_input_tokens")),
+        "output_tokens": _count(usage.get("output_tokens")),
+    }
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def cost_columns(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,6 +206,8 @@ def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Deci
         cost = None if unreported else price_usage(model, usage, at, refused=refused, regional=regional)
         return cost, cost, cost
     worst = json.loads(row["worst"]) if row.get("worst") else None
+    if usage is None and row.get("regional") is None and worst and worst.get("inference_geo") != "us":
+        regional = True  # where it will run is not known yet: an endpoint or a workspace can add a surcharge
     low, high = cost_interval(
         model,
         usage,

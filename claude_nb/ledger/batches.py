@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from .prices import price_usage, worst_usage
+from .prices import price_usage
+from .worst import worst_usage
 
 _USD = "batch_usd"
 

@@ -158,7 +158,9 @@ class Budget:
         from .schema import attempts
 
         columns = attempts.c
-        used = select(func.sum(func.coalesce(columns.cost_pico, columns.cost_high_pico)))
+        used = select(
+            func.sum(func.coalesce(columns.cost_pico, columns.cost_high_pico, columns.reserved_pico))
+        )
         used = used.where(columns.simulated.is_(simulated), columns.op != IMPORTED)
         fetched = select(columns.batch_id).where(
             columns.op == "batches.results", columns.outcome == "ok", columns.batch_id.is_not(None)
@@ -209,8 +211,11 @@ def admit(store: "Store", row: dict[str, Any]) -> Admission:
                 short = (budget, left)
                 break
             if short is None:
-                reserved = row if allowance is None else row | {"cost_high_pico": to_pico(allowance)}
-                store.write(connection, reserved)
+                if allowance is not None:
+                    row["reserved_pico"] = to_pico(allowance)
+                store.write(
+                    connection, row if allowance is None else row | {"cost_high_pico": to_pico(allowance)}
+                )
                 return Admission(allowance)
         budget, left = short
         _react(store, row, budget, max(left, Decimal(0)), worst)
@@ -255,7 +260,10 @@ def _refusal(row: Mapping[str, Any], budget: Budget, left: Decimal, worst: Decim
     else:
         limit = "all its requests together" if row["op"] == "batches" else f"max_tokens={row['max_tokens']}"
         most = f"it could cost up to {format_usd(worst)} ({limit})"
-        advice = "Lower max_tokens, shorten the prompt, or allow more: Budget(...)."
+        advice = (
+            "Lower max_tokens, shorten the prompt, or make a larger budget after budget.close(); ledger.budgets "
+            "has them all."
+        )
     period = {"call": "per call", "total": "in total"}.get(budget.per, f"per {budget.per}")
     return (
         f"The call was not sent: {most}, and of the budget of {format_usd(budget.usd)} {period} "
@@ -267,7 +275,7 @@ def stop_text(allowance: Decimal) -> str:
     """What a stopped stream says."""
     return (
         f"The stream was stopped: it had used about {format_usd(allowance)}, all that the budget had left. What "
-        "arrived is kept. Allow more with Budget(...)."
+        "arrived is kept. Make a larger budget after budget.close(); ledger.budgets has them all."
     )
 
 

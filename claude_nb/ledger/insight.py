@@ -4,13 +4,14 @@ The prompt of a turn less the prompt before it is exact, measured by the server.
 that were added is an estimate by their length, said so wherever it is shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
+from claude_nb.models import find
 
 from .money import format_usd
 from .prices import Tokens
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _IMAGE_CHARS = 12_000
 """What an image weighs beside text, in characters: its base64 says nothing about its tokens."""
+_THINKING = ("thinking", "redacted_thinking")
 _LOOK_BACK = 50
 """Turns searched for the one that a prompt continues."""
 _SHOWN = 60
@@ -179,11 +181,26 @@ def _growth(before: Turn, turn: Turn, kept: int) -> Growth:
         tokens = turn.tokens.prompt * sum(_weight(part) for part in new) // whole
         return Growth(turn, before, kept, delta, _share(new, tokens), changed=True)
     reply = tuple(takewhile(lambda part: part.role == "assistant", new))
-    said = (
-        max(0, min(before.tokens.output - before.thinking, delta)) if len(reply) < len(new) else max(delta, 0)
-    )
+    thought = _thought_again(before, turn, reply)
+    output = before.tokens.output - before.thinking + thought
+    said = max(0, min(output, delta)) if len(reply) < len(new) else max(delta, 0)
     rest = _share(new[len(reply) :], max(delta, 0) - (said if reply else 0))
-    return Growth(turn, before, kept, delta, (*_share(reply, said), *rest), changed=False)
+    return Growth(turn, before, kept, delta, (*_share_reply(reply, said, thought), *rest), changed=False)
+
+
+def _thought_again(before: Turn, turn: Turn, reply: Sequence[Part]) -> int:
+    """Tokens of a reply's thinking that its next prompt holds: sent back, and not stripped by the model."""
+    model = find(turn.model)
+    sent_back = any(part.kind in _THINKING for part in reply)
+    return before.thinking if sent_back and model is not None and model.keeps_thinking else 0
+
+
+def _share_reply(reply: Sequence[Part], said: int, thought: int) -> Iterator[tuple[Part, int]]:
+    """The tokens of a reply: its thinking as counted, however little of its text is shown; the rest by length."""
+    counted = min(thought, said)
+    shares = iter(_share([part for part in reply if part.kind in _THINKING], counted))
+    others = iter(_share([part for part in reply if part.kind not in _THINKING], said - counted))
+    return (next(shares if part.kind in _THINKING else others) for part in reply)
 
 
 def _share(parts: Sequence[Part], tokens: int) -> tuple[tuple[Part, int], ...]:

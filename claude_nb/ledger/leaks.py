@@ -15,8 +15,8 @@ from .prompt import Part
 from .spikes import spikes
 from .turns import Turn
 
-_REPEATED_CHARS = 24
-"""Short replies (``yes``, ``go on``) repeat for good reasons."""
+_REPEATED_CHARS = 40
+"""Short prompts (``go on``, ``please continue where you left off``) repeat for good reasons."""
 _BLOCK_CHARS = 500
 _FEWEST_RESULTS = 5
 _RESULTS_GROW = 3
@@ -126,7 +126,7 @@ def _cache_misses(grown: Sequence[Growth]) -> Iterator[Leak]:
 
 
 def _loops(grown: Sequence[Growth]) -> Iterator[Leak]:
-    """Many calls of one cell without a new word from the user: a tool loop that does not end."""
+    """Many calls without a new word from the user, most for a tool call made before: a loop that does not end."""
     runs: list[list[Growth]] = [[]]
     for growth in grown:
         spoken = any(part.role == "user" and part.kind == "text" for part, _ in growth.new)
@@ -134,13 +134,22 @@ def _loops(grown: Sequence[Growth]) -> Iterator[Leak]:
             runs.append([])
         runs[-1].append(growth)
     for run in runs:
-        if len(run) < _LOOP_CALLS:
+        asked = [(part.kind, part.digest) for growth in run for part, _ in growth.new if _is_call(part)]
+        again = len(asked) - len(set(asked))
+        if len(run) < _LOOP_CALLS or again * 2 < len(run):
             continue
         last = run[-1]
         known = [growth.turn.cost for growth in run if growth.turn.cost is not None]
         tokens = sum(growth.turn.tokens.prompt for growth in run)
-        text = f"{len(run)} calls in a row without a new message from the user: does the tool loop end?"
+        text = (
+            f"{len(run)} calls in a row without a new message from the user, {again} of them for a tool call made "
+            "before: does the tool loop end?"
+        )
         yield leak_of("loop", last, None, tokens, paid=sum(known, Decimal(0)), text=text)
+
+
+def _is_call(part: Part) -> bool:
+    return part.role == "assistant" and part.kind.partition(" ")[0].endswith("tool_use")
 
 
 def _lost_reads(grown: Iterable[Growth]) -> Iterator[tuple[Growth, Turn, int]]:

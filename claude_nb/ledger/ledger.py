@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from claude_nb.credentials import Secret
 
+    from .budget import Budget
     from .imports import Imported
     from .meter import Meter
     from .reconciliation import Reconciliation
@@ -65,6 +66,11 @@ class Ledger(Asking):
     def location(self) -> str:
         """Where the rows are: the whole path of the file, or the database's address without its password."""
         return str(self._store.path or self._store.label)
+
+    @property
+    def budgets(self) -> "tuple[Budget, ...]":
+        """The budgets that hold now for this database in this process, those of ``connect(budget=...)`` too."""
+        return tuple(self._store.budgets)
 
     # ---- recording
 

@@ -4,6 +4,7 @@ It stands innermost, so that it sees each retry and each hop. Nothing here may r
 body before the caller does, or change what the caller gets.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from anthropic import APIConnectionError, Middleware
 from claude_nb.errors import LedgerError
 from claude_nb.models import SANDBOX_HEADER
 
-from .attempt import cost_columns, is_regional, opening_row, operation, provider_of
+from .attempt import is_regional, opening_row, operation, provider_of, reserving
 from .batches import reservation
 from .budget import admit
 from .record import Record
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from .store import Store
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+_INNERMOST = "base_handler"
+"""What the SDK calls the handler that sends the request: any other stands for a middleware behind the meter."""
+_BEHIND = (
+    "A middleware was added behind the ledger's meter: requests it makes by itself (a fallback, a retry) are not "
+    "recorded."
+)
 _outer: ContextVar[dict["Store", Record] | None] = ContextVar("claude_nb_outer_meters", default=None)
 
 
@@ -40,6 +47,7 @@ class Meter(Middleware):
         self.store = store
         self.simulated = simulated
         self.keep_text = keep_text
+        self._warned = False
 
     def __repr__(self) -> str:
         return f"<claude_nb meter, ledger: {self.store.label}>"
@@ -57,6 +65,7 @@ class Meter(Middleware):
             raise
         finally:
             _outer.reset(token)
+        self._mind(record, call_next)
         http = self._arrived(record, response)
         if http is not None and http.is_error:
             with suppress(Exception):
@@ -77,6 +86,7 @@ class Meter(Middleware):
             raise
         finally:
             _outer.reset(token)
+        self._mind(record, call_next)
         http = self._arrived(record, response)
         if http is not None and http.is_error:
             with suppress(Exception):
@@ -91,7 +101,7 @@ class Meter(Middleware):
             if found is None:
                 return None
             op, batch_id = found
-            outer = (_outer.get() or {}).get(self.store)
+            outer = self._around()
             if outer is not None and not outer.taken_over:
                 outer.taken_over = True
                 record = Record(self.store, outer.row, batch_id)
@@ -103,7 +113,7 @@ class Meter(Middleware):
                 row[TEXTS] = self._texts(request.json)
             if self.store.budgets and op == "batches":
                 row["worst"] = reservation(request.json if isinstance(request.json, Mapping) else {})
-                row |= cost_columns(row)
+                row |= reserving(row)
             record = Record(self.store, row, batch_id)
             if self.store.budgets and op in ("messages", "batches"):
                 self._admit(record)
@@ -117,6 +127,13 @@ class Meter(Middleware):
             self.store.note(error)
             return None
         return record
+
+    def _around(self) -> Record | None:
+        """The record of a meter of the same ledger around this one; meters of others learn that one follows."""
+        around = _outer.get() or {}
+        for record in around.values():
+            record.followed = True
+        return around.get(self.store)
 
     def _texts(self, body: Any) -> dict[str, str]:
         try:
@@ -139,6 +156,18 @@ class Meter(Middleware):
         except BaseException:
             record.drop()
             raise
+
+    def _mind(self, record: Record, call_next: Callable[[Any], Any]) -> None:
+        """Say once, and in the row, that a middleware stands behind this one, unless another meter does."""
+        if record.taken_over or record.followed or getattr(call_next, "__name__", _INNERMOST) == _INNERMOST:
+            return
+        record.seen.note = _BEHIND
+        if not self._warned:
+            self._warned = True
+            with suppress(Exception):  # a filter may turn warnings into errors
+                warnings.warn(
+                    f"{_BEHIND} Meter last: client = ledger.meter(client).", RuntimeWarning, stacklevel=2
+                )
 
     def _failed(self, record: Record, error: BaseException) -> None:
         """No response: never sent (costs nothing), or sent and unanswered (may have been billed)."""

@@ -17,13 +17,8 @@ _MILLION = Decimal(1_000_000)
 _FEWEST_TOKENS_PER_CHAR = 8
 """Characters per token that no ordinary text exceeds: what was streamed is at least this many tokens' worth."""
 
-_BYTES_PER_TOKEN = 2
-"""For an estimate on the high side: Claude's text has 2.5 characters a token, older models' more."""
-_IMAGE_BYTES = 10_000
-"""An image is at most about 5,000 tokens, whatever the length of its base64."""
 MOST_TOKENS = 10**12
 """Beyond this a number is no count of tokens, and no database would hold its price."""
-_TTLS = ("", "5m", "1h")
 
 Usage = Mapping[str, Any]
 
@@ -154,70 +149,18 @@ def cost_interval(
     return low, price_usage(model, most, at, regional=regional)
 
 
-def worst_usage(body: Mapping[str, Any], input_tokens: int | None = None) -> dict[str, Any] | None:
-    """The most a request can use: its counted or estimated prompt, at the dearest class, and all of ``max_tokens``.
-
-    What server tools will read cannot be known beforehand.
-
-    Args:
-        body: The request's JSON.
-        input_tokens: The counted prompt (``count_tokens``); estimated from its length if not given.
-
-    Returns:
-        A usage in the API's fields; None for a request without ``max_tokens``.
-    """
-    most = body.get("max_tokens")
-    if not isinstance(most, int):
-        return None
-    measure = _Measure()
-    measure.add(body)
-    prompt = measure.size // _BYTES_PER_TOKEN if input_tokens is None else input_tokens
-    usage: dict[str, Any] = {"input_tokens": prompt, "output_tokens": most}
-    if measure.ttl:
-        ttl = "ephemeral_1h_input_tokens" if measure.ttl == "1h" else "ephemeral_5m_input_tokens"
-        usage = {"input_tokens": 0, "output_tokens": most, "cache_creation_input_tokens": prompt}
-        usage["cache_creation"] = {ttl: prompt}
-    return {**usage, "speed": body.get("speed"), "inference_geo": body.get("inference_geo")}
-
-
-class _Measure:
-    """How long a request is, in bytes of text, and the longest time it asks the cache to keep."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.ttl = ""
-
-    def add(self, value: Any) -> None:
-        """A value of the request's JSON, or an SDK object in it."""
-        if isinstance(value, str):
-            self.size += len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-        elif isinstance(value, Mapping):
-            if value.get("type") == "image":
-                self.size += _IMAGE_BYTES
-                return
-            if isinstance(value.get("cache_control"), Mapping):
-                self.ttl = max(self.ttl, _ttl(value["cache_control"]), key=_TTLS.index)
-            for name, inner in value.items():
-                self.size += len(name) + 4  # quotes, colon, comma
-                self.add(inner)
-        elif isinstance(value, list | tuple):
-            for inner in value:
-                self.add(inner)
-        elif hasattr(value, "to_dict"):
-            self.add(value.to_dict())
-        else:
-            self.size += 8
-
-
-def _ttl(cache_control: Mapping[str, Any]) -> str:
-    return "1h" if cache_control.get("ttl") == "1h" else "5m"
-
-
 def billed_requests(model: str, usage: Usage, *, refused: bool = False) -> list[tuple[str, Usage]]:
     """The requests that a usage was billed as, each with its model: itself, or the billed of its ``iterations``."""
     if usage.get("iterations"):
         return _billed_iterations(model, usage["iterations"], refused=refused)
     return [] if refused else [(model, usage)]
+
+
+def answering_request(usage: Usage) -> Usage:
+    """The request of a usage that gave the answer: of ``iterations`` the last message, else what there is."""
+    entries = [entry for _, entry in billed_requests("", usage)]
+    answers = [entry for entry in entries if str(entry.get("type")) in ("message", "fallback_message")]
+    return (answers or entries or [usage])[-1]
 
 
 def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tuple[str, Usage]]:
@@ -226,8 +169,13 @@ def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tu
     With a ``fallback_message``, a ``message`` hop that declined before any output is not billed; of a refused
     reply only what ran beside it (compaction, advisor) is.
     """
-    found = iterations if isinstance(iterations, list | tuple) else []
-    entries = [entry for entry in found if isinstance(entry, Mapping)]
+    entries = (
+        [entry for entry in iterations if isinstance(entry, Mapping)]
+        if isinstance(iterations, list | tuple)
+        else []
+    )
+    if not entries or len(entries) < len(iterations):
+        return [(model, {})]  # which has no price
     fell_back = any(entry.get("type") == "fallback_message" for entry in entries)
     billed = []
     for entry in entries:
@@ -243,9 +191,23 @@ def _billed_iterations(model: str, iterations: Any, *, refused: bool) -> list[tu
 def _token_cost(
     model: str, tokens: Tokens | None, served: Usage, day: date, *, regional: bool
 ) -> Decimal | None:
-    """The tokens of one iteration at the rates and surcharges under which they were served."""
-    if tokens is None:
-        return None
+    """The tokens of one iteration at the rates under which they were served."""
+    rates = None if tokens is None else served_rates(model, served, day, tokens.prompt, regional=regional)
+    return None if tokens is None or rates is None else _sum_of(tokens, rates)
+
+
+def served_rates(
+    model: str, served: Usage, at: date | datetime, prompt: int, *, regional: bool = False
+) -> Rates | None:
+    """USD per million tokens with the surcharges and discounts under which a request was served; None if unknown.
+
+    Args:
+        model: The model that answered.
+        served: The usage, which says ``speed``, ``service_tier`` and ``inference_geo``.
+        at: When.
+        prompt: Tokens of prompt.
+        regional: Through a regional Bedrock or Vertex endpoint.
+    """
     name, regional_id = normalise(model)
     speed, tier = served.get("speed") or "standard", served.get("service_tier") or "standard"
     factor = _geo_factor(name, served.get("inference_geo"))
@@ -257,8 +219,8 @@ def _token_cost(
         factor *= Decimal(overlay()["regional"]["factor"])
     if tier == "batch":
         factor *= Decimal(overlay()["batch_factor"])
-    rates = rates_of(name, day, tokens.prompt, speed)
-    return None if rates is None else _sum_of(tokens, rates) * factor
+    rates = rates_of(name, at, prompt, speed)
+    return None if rates is None else rates.times(factor)
 
 
 def _sum_of(tokens: Tokens, rates: Rates) -> Decimal:

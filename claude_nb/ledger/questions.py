@@ -27,10 +27,12 @@ _PENDING = and_(_C.usage_final.is_(False), _C.outcome != "http_error")
 _UNPRICED = _C.cost_low_pico.is_(None)
 _KEYS = get_args(Key)
 SINCE = "since"  # beside column names in what a ledger is restricted to: the first moment that counts
+TAG = "tag"  # likewise: a tag among those of a row
 OWN = "own"  # the name, beside those of imported sources, of what this package recorded itself
 
 
 _DERIVED: dict[str, ColumnElement[Any]] = {
+    "cell": case((_C.notebook.is_(None), _C.cell), else_=_C.notebook + " cell " + _C.cell),
     "day": func.substr(_C.ts, 1, 10),
     "tag": _C.tags,
     "source": func.coalesce(_C.source, OWN),
@@ -79,11 +81,17 @@ def filters(only: Mapping[str, str], *, simulated: bool | None = None) -> list[C
 
 def restricted(only: Mapping[str, str]) -> list[ColumnElement[bool]]:
     """The named columns and values as conditions, whatever the source."""
-    return [
-        _C.ts >= value if name == SINCE else _C[name] == value
-        for name, value in only.items()
-        if (name, value) != ("source", OWN)
-    ]
+    return [_is(name, value) for name, value in only.items() if (name, value) != ("source", OWN)]
+
+
+def _is(name: str, value: Any) -> ColumnElement[bool]:
+    column: ColumnElement[Any] = _C[{SINCE: "ts", TAG: "tags"}.get(name, name)]
+    if value is None:
+        return column.is_(None)
+    if name == TAG:
+        return column.contains(json.dumps(value), autoescape=True)
+    found: ColumnElement[bool] = column >= value if name == SINCE else column == value
+    return found
 
 
 def totals(store: "Store", only: Mapping[str, str], *, simulated: bool) -> dict[str, Any]:
@@ -175,7 +183,7 @@ def counts(store: "Store", only: Mapping[str, str]) -> dict[str, int | None]:
     return {name: value or 0 for name, value in zip(("open", "unfinished", "unpriced"), found, strict=True)}
 
 
-_FRAME = (
+FRAME = (
     "ts",
     "op",
     "model",
@@ -221,13 +229,13 @@ _MONEY = {"cost_pico": "cost_usd", "cost_low_pico": "cost_low", "cost_high_pico"
 def frame(store: "Store", only: Mapping[str, str]) -> pd.DataFrame:
     """A row an attempt."""
     explain_abandoned(store)
-    names = (*_FRAME, *_MONEY)
+    names = (*FRAME, *_MONEY)
     statement = select(*(_C[name] for name in names)).where(*filters(only)).order_by(_C.ts, _C.attempt, _C.id)
     table = pd.DataFrame([tuple(row) for row in store.query(statement)], columns=list(names))
     for stored, shown in _MONEY.items():
         table[shown] = [_float(value) for value in table.pop(stored)]
     money = dict.fromkeys(_MONEY.values(), "float64")
-    whole = [name for name in _FRAME if isinstance(_C[name].type, Integer)]
+    whole = [name for name in FRAME if isinstance(_C[name].type, Integer)]
     table = table.astype(
         money | dict.fromkeys(whole, "Int64") | dict.fromkeys(["stream", "simulated", "usage_final"], "bool")
     )

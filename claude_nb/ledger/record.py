@@ -34,7 +34,8 @@ class Record:
         self.parser: Parser | None = None
         self.started = time.perf_counter()
         self.settled = False
-        self.taken_over = False
+        self.taken_over = False  # by another meter of the same ledger, further in
+        self.followed = False  # by a meter of another ledger
         self.allowance: Decimal | None = None
         _live.add(self)
 

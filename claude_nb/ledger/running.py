@@ -1,9 +1,10 @@
 """Sums that follow the calls as they settle, by the same rules as the database's."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from .questions import BILLED_OPS, OWN, SINCE
+from .questions import BILLED_OPS, OWN, SINCE, TAG
 from .total import TOKEN_CLASSES
 
 
@@ -25,8 +26,13 @@ def is_chosen(row: Mapping[str, Any], only: Mapping[str, str]) -> bool:
     """Whether a row that was just settled belongs to a part of the ledger, and can be billed."""
     if row["op"] not in BILLED_OPS or row["outcome"] == "budget_refused":
         return False
-    return all(
-        row["ts"] >= value if name == SINCE else row.get(name) == value
-        for name, value in only.items()
-        if (name, value) != ("source", OWN)
-    )
+    return all(_is(row, name, value) for name, value in only.items() if (name, value) != ("source", OWN))
+
+
+def _is(row: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name == SINCE:
+        return bool(row["ts"] >= value)
+    if name == TAG:
+        tags = json.loads(row.get("tags") or "[]")
+        return not tags if value is None else value in tags
+    return bool(row.get(name) == value)

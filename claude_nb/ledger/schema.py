@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
 
 HOUR = literal_column("substr(ts, 1, 13)", String)
@@ -121,6 +121,9 @@ attempts = Table(
     Column("cost_pico", BigInteger),  # 1e-12 USD, exact for every published rate; NULL is unknown
     Column("cost_low_pico", BigInteger),
     Column("cost_high_pico", BigInteger),
+    Column(
+        "reserved_pico", BigInteger
+    ),  # what a budget set aside, and counts where nobody can price the reply
     Column("price_version", String),
     # long texts last: sums then read no overflow page
     Column("prompt", Text),  # JSON: the parts of prompt.py, shortened by lineage.py; never text
@@ -155,7 +158,7 @@ prompts = Table(
 )
 """Empty unless its owner asked to keep the text of prompts."""
 
-_ADDED = ("source", "project", "user", "unpriced_tools")  # since schema 1, all text
+_ADDED = ("source", "project", "user", "unpriced_tools", "reserved_pico")  # since schema 1
 
 
 def create_tables(connection: Connection, insert: Any) -> int:
@@ -187,7 +190,7 @@ def create_tables(connection: Connection, insert: Any) -> int:
 
 
 def _add_column(connection: Connection, name: str) -> None:
-    """Add a text column, unless it is there or another process adds it at this very moment."""
+    """Add a column, unless it is there or another process adds it at this very moment."""
 
     def is_there() -> bool:
         return name in {column["name"] for column in inspect(connection).get_columns(attempts.name)}
@@ -195,7 +198,8 @@ def _add_column(connection: Connection, name: str) -> None:
     if is_there():
         return
     try:
-        connection.exec_driver_sql(f'ALTER TABLE {attempts.name} ADD COLUMN "{name}" VARCHAR')
+        kind = attempts.c[name].type.compile(connection.dialect)
+        connection.exec_driver_sql(f'ALTER TABLE {attempts.name} ADD COLUMN "{name}" {kind}')
     except DBAPIError:
         if not is_there():
             raise

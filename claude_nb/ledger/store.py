@@ -139,8 +139,8 @@ class Store:
             self._statement = self._settling_insert()
         statement, empty = self._statement
         connection.execute(statement, _columns(empty | row))
-        if texts := row.get(TEXTS):
-            self.texts.write(connection, insert_of(self.url), texts)
+        if row.get(TEXTS):
+            self.texts.write(connection, insert_of(self.url), row)
 
     def _settling_insert(self) -> tuple[Any, dict[str, None]]:
         """Insert a row, or replace the open one with its id; and a row of nothing, to fill the columns."""

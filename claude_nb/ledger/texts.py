@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 TEXTS = "texts"
 """Where a row on its way to the database carries the texts of its prompt by digest, beside its columns."""
-_KNOWN = 20_000
-"""Digests remembered as stored, so that a long chat does not write its beginning with every turn."""
+_UNDER_WAY = 1_000
+"""Rows remembered as stored before their request, so that settling them does not write their texts again."""
 _AT_ONCE = 500
 """Digests asked for in one statement: SQLite limits the values of one."""
 _KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
@@ -36,34 +36,33 @@ def texts_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Texts:
-    """Which texts this process has stored in one ledger."""
+    """Writes the texts that rows carry: with the row before the request, and with no later one that has them stored."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._stored: OrderedDict[str, None] = OrderedDict()  # ids of rows under way
 
-    def write(self, connection: "Connection", insert: Any, texts: Mapping[str, str]) -> None:
-        """Store those that are new.
+    def write(self, connection: "Connection", insert: Any, row: Mapping[str, Any]) -> None:
+        """Store the row's texts, each once for all rows.
 
         Args:
             connection: Open, committing by itself.
             insert: The dialect's ``insert``, which knows ``ON CONFLICT``.
-            texts: By digest.
+            row: The row, with its texts by digest.
         """
         from .schema import prompts
 
-        new = [
-            {"digest": digest, "text": text} for digest, text in texts.items() if digest not in self._known
-        ]
-        if not new:
+        if row["id"] in self._stored:
+            del self._stored[row["id"]]
             return
-        connection.execute(insert(prompts).on_conflict_do_nothing(index_elements=["digest"]), new)
-        self._known.update(dict.fromkeys(row["digest"] for row in new))
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        texts = [{"digest": digest, "text": text} for digest, text in row[TEXTS].items()]
+        connection.execute(insert(prompts).on_conflict_do_nothing(index_elements=["digest"]), texts)
+        self._stored[row["id"]] = None
+        if len(self._stored) > _UNDER_WAY:
+            self._stored.popitem(last=False)
 
     def forget(self) -> None:
         """Take nothing as stored: the database may be another."""
-        self._known.clear()
+        self._stored.clear()
 
 
 def kept(store: "Store", digests: Iterable[str]) -> dict[str, str]:
@@ -86,9 +85,9 @@ def prompt_frame(store: "Store", parts: Iterable[Part]) -> "pd.DataFrame":
 
     parts = list(parts)
     texts = kept(store, (part.digest for part in parts))
-    rows = [(part.message, part.role, part.kind, part.chars, texts.get(part.digest)) for part in parts]
-    table = pd.DataFrame(rows, columns=["message", "role", "kind", "chars", "text"])
-    return table.astype({"message": "Int64", "text": object})
+    rows = [(part.message, part.role, part.kind, part.chars) for part in parts]
+    table = pd.DataFrame(rows, columns=["message", "role", "kind", "chars"]).astype({"message": "Int64"})
+    return table.assign(text=pd.Series([texts.get(part.digest) for part in parts], dtype=object))
 
 
 def forget_texts(store: "Store") -> int:

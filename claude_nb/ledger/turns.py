@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .lineage import bases, resolve
 from .money import from_pico
-from .prices import Tokens
+from .prices import Tokens, answering_request, served_rates
 from .prompt import Part
-from .rates import Rates, rates_of
+from .rates import Rates
 
 if TYPE_CHECKING:
     from .store import Store
@@ -33,10 +33,12 @@ class Turn:
     miss: str | None
     missed: int | None
     ids: frozenset[str]
+    usage: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    regional: bool = False
 
     def rates(self) -> Rates | None:
-        """USD per million tokens of this turn."""
-        return rates_of(self.model, self.at, self.tokens.prompt)
+        """USD per million tokens of this turn, as it was served: speed, tier and region included."""
+        return served_rates(self.model, self.usage, self.at, self.tokens.prompt, regional=self.regional)
 
     def rate_of_new(self) -> Decimal | None:
         """USD per million of what this turn added: written to the cache where it wrote, else plain input."""
@@ -71,7 +73,7 @@ def turns(store: "Store", only: Mapping[str, str]) -> list[Turn]:
     prompts = _prompts(store, rows)
     for row in rows:
         usage = json.loads(row.usage)
-        tokens = Tokens.of(usage)
+        tokens = Tokens.of(answering_request(usage))
         if tokens is None or not tokens.prompt:
             continue
         found.append(
@@ -87,6 +89,8 @@ def turns(store: "Store", only: Mapping[str, str]) -> list[Turn]:
                 cost=from_pico(row.cost_pico),
                 miss=row.cache_miss_reason,
                 missed=row.cache_missed_input_tokens,
+                usage=usage,
+                regional=bool(row.regional),
                 ids=frozenset({row.id, row.call_id, row.message_id, row.request_id} - {None}),
             )
         )

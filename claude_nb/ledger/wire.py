@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from .refusals import made_output
 
 _DELTA = b'"content_block_delta"'
-_TEXTS = (b'"text":"', b'"thinking":"', b'"partial_json":"')
+_TEXT = re.compile(rb'"(?:text|thinking|partial_json)"\s*:\s*"')
 _PREAMBLE = 80
 """Bytes within which a delta names its type: the API writes the type first."""
 
@@ -109,13 +110,11 @@ class Seen:
 
     def _take_delta(self, data: bytes) -> None:
         """Counts the characters of a delta without parsing it: this runs once per streamed event."""
-        for key in _TEXTS:
-            at = data.find(key)
-            if at >= 0:
-                length = data.rfind(b'"') - at - len(key)
-                self.chars += length
-                self.produced = self.produced or length > 0
-                return
+        if found := _TEXT.search(data):
+            length = data.rfind(b'"') - found.end()
+            self.chars += length
+            self.produced = self.produced or length > 0
+            return
         self.produced = True  # a signature or a citation belongs to output that was made
 
     def _take_usage(self, event: Mapping[str, Any]) -> None:
