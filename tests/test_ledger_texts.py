@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_nb import Chat, connect
+from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, BudgetExceeded, Ledger
 from claude_nb.ledger import store as store_module
 from claude_nb.ledger.prompt import digest_prompt
@@ -153,6 +154,11 @@ def test_a_file_begun_anew_gets_every_text_again(path):
         file.unlink()
     ask(ledger, "Hello")
     assert list(ledger.prompt()["text"]) == ["Hello"]
+
+
+def test_whether_to_keep_text_is_no_matter_of_guessing(path):
+    with pytest.raises(LedgerError, match="True or False"):
+        Ledger(path, keep_text="no")
 
 
 def test_a_refused_call_keeps_its_text_too(path):

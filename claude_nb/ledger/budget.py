@@ -62,7 +62,8 @@ class Budget:
     Active from its creation until ``close()`` or the end of its ``with``. Several budgets hold together. Only calls
     through clients metered by the same ledger are seen. Simulated calls are held to the same limit by their own
     account, so that the sandbox rehearses it. The estimate of a prompt cannot foresee what server tools will read.
-    A batch counts at its worst until its results are read; a managed agents' session has a budget of its own there.
+    A reply that nobody can price uses up what was reserved for it. A batch counts at its worst until its results are
+    read; a managed agents' session has a budget of its own there.
 
     Args:
         usd: The limit in USD.

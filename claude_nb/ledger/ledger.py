@@ -39,7 +39,7 @@ class Ledger(Asking):
     ``keep_text=True``; replies become part of the next prompt.
 
     Raises:
-        LedgerError: The address is none, or names another kind of database.
+        LedgerError: The address is none, or names another kind of database; or ``keep_text`` is neither True nor False.
 
     Example:
         >>> ledger = Ledger(":memory:")
@@ -52,6 +52,8 @@ class Ledger(Asking):
         from .address import resolve
         from .store import Store, store_at
 
+        if not isinstance(keep_text, bool):
+            raise LedgerError(f"keep_text is {keep_text!r}; it takes True or False.")
         address = resolve(url)
         self._store: Store = Store(address) if address == "sqlite://" else store_at(address)
         self._only: dict[str, str] = {}
