@@ -175,6 +175,84 @@ def test_what_is_no_call_is_skipped_and_what_cannot_be_read_is_counted(ledger, l
     assert str(found).endswith("1 new (2 other lines, 3 malformed lines)")
 
 
+NOT_A_TEXT = [["a"], {"a": 1}, 5, True]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"model": value} for value in (None, "", *NOT_A_TEXT)),
+        *({name: value} for name in ("id", "stop_reason") for value in NOT_A_TEXT),
+        *({name: value} for name in ("requestId", "sessionId", "cwd", "uuid") for value in NOT_A_TEXT),
+        *({"timestamp": value} for value in (None, 20261120, ["2026-11-20"], "0001-01-01T00:00:00+14:00")),
+        *({"usage": value} for value in ([], "much", {"input_tokens": 10**30}, {"output_tokens": [1]})),
+        {"usage": {**USAGE, "cache_creation": [1]}},
+        {"usage": {**USAGE, "new": json.loads("[" * 900 + "]" * 900)}},
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_a_line_with_a_field_of_another_kind_is_counted_and_the_rest_comes_in(ledger, logs, wrong):
+    bad = line("msg_2")
+    inner = wrong.keys() & {"model", "id", "stop_reason", "usage"}
+    (bad["message"] if inner else bad).update(wrong)
+    found = ledger.import_claude_code(logs([line(), bad, line("msg_3")]))
+    assert (found.rows, found.malformed) == (2, 1)
+    assert code(ledger).total().usd == 2 * COST
+
+
+def test_a_line_without_a_model_is_counted(ledger, logs):
+    bad = line("msg_2")
+    del bad["message"]["model"]
+    found = ledger.import_claude_code(logs([bad, line()]))
+    assert (found.rows, found.malformed) == (1, 1)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mutated_lines(draw):
+    """The text of a line of which something was taken away, put elsewhere or replaced, or that was torn."""
+    whole = json.loads(json.dumps(line("msg_2", usage={**USAGE, "iterations": [{"type": "message"}]})))
+    for _ in range(draw(st.integers(1, 3))):
+        place = whole
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            if isinstance(place[key], dict | list) and draw(st.booleans()):
+                place = place[key]
+                continue
+            if draw(st.booleans()):
+                place[key] = draw(ANY)
+            else:
+                del place[key]
+            break
+    text = json.dumps(whole).encode()
+    cut = draw(st.integers(0, len(text)))
+    return draw(st.sampled_from([text, text[:cut], text[:cut] + draw(st.binary(max_size=4)) + text[cut:]]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(lines=st.lists(mutated_lines(), min_size=1, max_size=4))
+def test_no_line_whatever_it_holds_stops_an_import(lines, tmp_path_factory):
+    file = tmp_path_factory.mktemp("logs") / "session.jsonl"
+    file.write_bytes(b"\n".join([json.dumps(line()).encode(), *lines, json.dumps(line("msg_3")).encode()]))
+    ledger = Ledger(":memory:")
+    found = ledger.import_claude_code(file)
+    assert found.rows + found.repeats + found.skipped + found.malformed >= 2
+    frame = code(ledger).frame()
+    assert len(frame) == found.rows
+    assert {"msg_1", "msg_3"} <= set(frame["message_id"])
+    assert code(ledger).total().usd >= 2 * COST
+    ledger.reprice()
+
+
 def test_a_model_without_a_price_is_unpriced_and_not_free(ledger, logs):
     ledger.import_claude_code(logs([line(model="kimi-k2"), line("msg_2")]))
     total = code(ledger).total()
@@ -336,6 +414,74 @@ def test_cells_of_an_export_that_are_empty_stay_unknown_and_wrong_ones_are_count
     row = ledger.where(source="console-usage").frame().iloc[0]
     assert (row["input_tokens"], row["cost_usd"]) == (1_000, pytest.approx(0.0042))
     assert row.isna()["cache_read_input_tokens"]
+
+
+USAGE_HEAD = "usage_date_utc,model_version,usage_output_tokens"
+COST_HEAD = "usage_date_utc,model,cost_usd"
+BAD_LINES = [
+    "2026-11-20",
+    "2026-11-20,claude-opus-5-5",
+    "2026-11-20,claude-opus-5-5,5,6",
+    "2026-11-20,claude-opus-5-5,much",
+    '2026-11-20,claude-opus-5-5,"0,05"',
+    '2026-11-20,"claude-opus-5-5,5',
+    "2026-11-20,claude-opus-5-5," + "9" * 5_000,
+    "2026-11-20,claude-\udcff,5",
+    ",claude-opus-5-5,5",
+    "0001-01-01T00:00:00+14:00,claude-opus-5-5,5",
+    "\0,\0,\0",
+]
+
+
+@pytest.mark.parametrize("head", [USAGE_HEAD, COST_HEAD])
+@pytest.mark.parametrize("bad", BAD_LINES, ids=lambda bad: ascii(bad)[:40])
+def test_a_line_that_cannot_be_read_is_counted_and_the_rest_comes_in(ledger, tmp_path, head, bad):
+    path = tmp_path / "export.csv"
+    lines = (head, '2026-11-19,claude-opus-5-5,"1,000"', bad, "2026-11-21,claude-opus-5-5,5")
+    path.write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    found = ledger.import_console(path)
+    assert (found.rows, found.malformed) == (2, 1)
+    total = ledger.where(source=found.source).total()
+    if head == USAGE_HEAD:
+        assert total.tokens["output_tokens"] == 1_005
+    else:
+        assert total.usd == 1_005
+    assert "1 malformed line" in str(found)
+
+
+def test_the_command_says_how_many_lines_of_an_export_cannot_be_read(export, capsys):
+    assert (
+        main(["spend", "--console", str(export(USAGE_HEAD, "2026-11-20,claude-opus-5-5,5", "2026-11-20"))])
+        == 0
+    )
+    assert "console-usage: 1 row in 1 file, 1 new (1 malformed line)" in capsys.readouterr().err
+
+
+def test_usage_without_a_model_is_unpriced_and_not_free(ledger, export):
+    found = ledger.import_console(export(USAGE_HEAD, "2026-11-20,,5"))
+    total = ledger.where(source="console-usage").total()
+    assert (found.rows, total.unpriced, total.tokens["output_tokens"]) == (1, 1, 5)
+
+
+CELLS = st.text(st.characters(exclude_characters="\r\n"), max_size=12) | st.sampled_from(DAY.split(","))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    head=st.sampled_from([HEAD, COSTS]),
+    lines=st.lists(st.lists(CELLS, max_size=15).map(",".join) | st.just(DAY[:-20]), max_size=4),
+)
+def test_no_line_whatever_it_holds_stops_an_export(head, lines, tmp_path_factory):
+    whole = (
+        DAY if head == HEAD else "2026-11-20,Claude Opus 5.5,Default,ann,message,,output,25.63,token,global,"
+    )
+    path = tmp_path_factory.mktemp("exports") / "export.csv"
+    path.write_bytes("\n".join([head, *lines, whole]).encode(errors="surrogatepass"))
+    ledger = Ledger(":memory:")
+    found = ledger.import_console(path)
+    assert found.rows + found.repeats + found.skipped + found.malformed >= 1
+    by = ledger.where(source=found.source).by("model")
+    assert by.loc["claude-opus-5-5", "cost_usd"] == pytest.approx(25.63)
 
 
 def test_a_file_that_is_no_export_is_refused_by_its_columns(ledger, export, tmp_path):

@@ -23,6 +23,8 @@ from .wire import Seen
 SOURCE = "claude-code"
 _MADE_UP = "<synthetic>"
 """The model of messages that Claude Code writes itself, such as errors: no call was made."""
+_DEEPEST = 20
+"""Lists and objects in each other in a usage; the API has three."""
 
 
 @dataclass(slots=True)
@@ -145,10 +147,34 @@ def _take_line(log: Log, line: bytes) -> None:
     usage, at = message.get("usage"), stamp(record.get("timestamp"))
     if usage is None:
         log.skipped += 1
-    elif at is None or not isinstance(usage, Mapping) or Tokens.of(usage) is None:
+    elif at is None or not _is_whole(record, message, usage):
         log.malformed += 1
     else:
         _take_call(log, record, message, at)
+
+
+def _is_whole(record: Mapping[str, Any], message: Mapping[str, Any], usage: Any) -> bool:
+    """Whether a line has what a call is known and counted by, each of its kind."""
+    texts = [
+        message.get("model") or 0,  # a call without a model is none
+        *(message.get(name) for name in ("id", "stop_reason")),
+        *(record.get(name) for name in ("requestId", "sessionId", "uuid", "cwd")),
+    ]
+    told = all(isinstance(text, str | None) for text in texts) and isinstance(usage, Mapping)
+    return told and Tokens.of(usage) is not None and _depth(usage) <= _DEEPEST
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects stand in each other, or more than is looked at."""
+    layer, depth = [value], 0
+    while layer and depth <= _DEEPEST:
+        groups = [
+            one.values() if isinstance(one, Mapping) else one
+            for one in layer
+            if isinstance(one, Mapping | list)
+        ]
+        layer, depth = [one for group in groups for one in group], depth + bool(groups)
+    return depth
 
 
 def _unwrapped(record: Any) -> Any:
@@ -187,8 +213,8 @@ def _take_call(log: Log, record: Mapping[str, Any], message: Mapping[str, Any], 
 def stamp(text: Any) -> str | None:
     """The moment as the ledger writes it; a time without a zone is UTC."""
     try:
-        at = datetime.fromisoformat(str(text))
+        at = datetime.fromisoformat(text)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return at.isoformat(timespec="microseconds")

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -20,7 +21,7 @@ from .attempt import settle
 from .claude_code import stamp
 from .imports import Imported, opened
 from .money import to_pico
-from .prices import price_usage
+from .prices import MOST_TOKENS, price_usage
 from .wire import Seen
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _TOKENS = {
 }
 _NEEDED = {USAGE: {_DAY, "model_version", "usage_output_tokens"}, COST: {_DAY, "model", "cost_usd"}}
 _MEASURES = {*_TOKENS, "cost_usd", "list_price_usd"}
+_THOUSANDS = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _WHOLE_DAY = len("2026-11-22")
 _SUMMED = "a sum over calls of unknown prompt size, and long prompts of this model cost more"
 
@@ -86,10 +88,10 @@ class Export:
         """A settled row a line."""
         yield from self._rows.values()
 
-    def _take(self, line: Mapping[str, str]) -> None:
-        at = stamp(line.get(_DAY))
+    def _take(self, line: Mapping[str, str] | None) -> None:
+        at = stamp(line[_DAY].strip()) if line else None
         row = None
-        if at is not None:
+        if line and at is not None:
             row = _usage_row(line, at) if self.source == USAGE else _cost_row(line, at)
         if row is None:
             self._malformed += 1
@@ -101,7 +103,7 @@ class Export:
 
 
 def _kind(file: Path) -> str:
-    header = set(next(_reader(file), []))
+    header = set(_header(file)[0])
     for source, needed in _NEEDED.items():
         if needed <= header:
             return source
@@ -111,22 +113,28 @@ def _kind(file: Path) -> str:
     )
 
 
-def _reader(file: Path) -> Iterator[list[str]]:
+def _header(file: Path) -> tuple[list[str], str, list[bytes]]:
+    """The names of the columns, what stands between them, and the lines below."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            first = text.readline()
-            text.seek(0)
-            yield from csv.reader(text, delimiter=max(",;\t", key=first.count))
+        first, *rest = file.read_bytes().splitlines() or [b""]
+        told = first.decode("utf-8-sig")
+        delimiter = max(",;\t", key=told.count)
+        return next(csv.reader([told], delimiter=delimiter), []), delimiter, rest
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LedgerError(f"{file} cannot be read: {error}.") from error
 
 
-def _lines(file: Path) -> Iterator[dict[str, str]]:
-    reader = _reader(file)
-    header = next(reader, [])
-    for line in reader:
-        if line:
-            yield dict(zip(header, line, strict=False))
+def _lines(file: Path) -> Iterator[dict[str, str] | None]:
+    """Each line by its columns; None where it has not as many of them as the header, or is no text."""
+    header, delimiter, rest = _header(file)
+    for line in rest:  # one by one: a quote that is never closed would swallow all that follow
+        try:
+            cells = next(csv.reader([line.decode()], delimiter=delimiter, strict=True), [])
+        except (UnicodeDecodeError, csv.Error):
+            yield None
+            continue
+        if cells:
+            yield dict(zip(header, cells, strict=True)) if len(cells) == len(header) else None
 
 
 def _widths(store: "Store", source: str) -> dict[str, str]:
@@ -187,15 +195,12 @@ def _cost_of_sum(model: str, usage: Mapping[str, Any], at: str) -> dict[str, Any
 
 
 def _cost_row(line: Mapping[str, str], at: str) -> dict[str, Any] | None:
-    try:
-        amount = Decimal(line["cost_usd"].replace(",", ""))
-    except InvalidOperation:
-        return None
-    if not amount.is_finite():
+    amount = _number(line["cost_usd"].strip())
+    cost = to_pico(amount)
+    if cost is None:
         return None
     kind = line.get("token_type") or line.get("cost_type") or None
     row = _opened(COST, line, at, *([kind] if kind else []))
-    cost = to_pico(amount)
     money = {
         "cost_pico": cost,
         "cost_low_pico": cost,
@@ -231,7 +236,21 @@ def _tier(line: Mapping[str, str]) -> str:
 
 def _count(text: str) -> int | None:
     """The number in a cell; None for an empty one, -1 for what is no count."""
-    text = text.replace(",", "").strip()
+    text = text.strip()
     if not text:
         return None
-    return int(text) if text.isdecimal() else -1
+    count = _number(text)
+    if count is None or not 0 <= count <= MOST_TOKENS or count != count.to_integral_value():
+        return -1
+    return int(count)
+
+
+def _number(text: str) -> Decimal | None:
+    """The number in a cell; None where it is none, or its comma may be that of a fraction."""
+    if "," in text and not _THOUSANDS.fullmatch(text):
+        return None
+    try:
+        number = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -60,8 +60,14 @@ def _count(number: int, what: str) -> str:
 
 def opened(source: str, key: str, **columns: Any) -> dict[str, Any]:
     """A row of a source, before it is settled; equal keys mean the same row in every import."""
-    row = {"id": f"{source}:{key}", "call_id": f"{source}:{key}", "op": IMPORTED, "source": source}
-    return {**row, "simulated": False, "outcome": "open", "usage_final": False, "stream": False, **columns}
+    row: dict[str, Any] = {
+        "id": f"{source}:{key}",
+        "call_id": f"{source}:{key}",
+        "op": IMPORTED,
+        "source": source,
+    }
+    row |= {"model": None, "simulated": False, "outcome": "open", "usage_final": False, "stream": False}
+    return {**row, **columns}
 
 
 def bring_in(store: "Store", found: Imported, rows: Iterable[Mapping[str, Any]]) -> Imported:
