@@ -39,6 +39,7 @@ class Request:
     inference_geo: str | None = None
     workspace_id: str = "wrkspc_ours"
     discount: str = "0"  # as a share of the list price
+    currency: str | None = "USD"
     other: tuple = ()  # a cost type without tokens, and its USD
 
     def costs(self):
@@ -136,16 +137,17 @@ class Organization(Server):
         sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
         for request in requests:
             for cost_type, token_type, usd in request.costs():
-                sums[cost_type, token_type][0] += usd * (1 - Decimal(request.discount)) * 100
-                sums[cost_type, token_type][1] += usd * 100
-        for (cost_type, token_type), (amount, listed) in sums.items():
+                amounts = sums[cost_type, token_type, request.currency]
+                amounts[0] += usd * (1 - Decimal(request.discount)) * 100
+                amounts[1] += usd * 100
+        for (cost_type, token_type, currency), (amount, listed) in sums.items():
             yield {
                 **period,
                 "group": {**group, "cost_type": cost_type, "token_type": token_type},
                 "cost": {
                     "amount": f"{amount:f}",
                     "list_amount": f"{listed:f}",
-                    "currency": "USD",
+                    "currency": currency,
                     "requests": None,
                 },
             }

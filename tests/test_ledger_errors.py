@@ -5,6 +5,7 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import anthropic
+import pandas as pd
 import pytest
 from anthropic.types import Usage
 from hypothesis import given, settings
@@ -33,6 +34,11 @@ WRONG = {
     "a text for a number": lambda: LEDGER.where(status="200"),
     "a column that is not there": lambda: LEDGER.where(colour="red"),
     "a time too long ago": lambda: LEDGER.since("99999999w"),
+    "more digits than a number has": lambda: LEDGER.since("9" * 5_000 + "w"),
+    "a time before all times in UTC": lambda: LEDGER.since("0001-01-01T00:00:00+14:00"),
+    "a time after all times in UTC": lambda: LEDGER.since("9999-12-31T23:59:59-14:00"),
+    "pandas' missing time": lambda: LEDGER.since(pd.NaT),
+    "a number of tags": lambda: label(tags=3),
     "no time": lambda: LEDGER.since(None),
     "no key": lambda: LEDGER.by(None),
     "no client": lambda: LEDGER.meter(5),

@@ -181,6 +181,24 @@ def test_discounts_are_told_from_usage(book):
     assert "-$0.63 discount on the list price" in str(found)
 
 
+@pytest.mark.parametrize("currency", ["EUR", None])
+def test_amounts_in_another_currency_are_refused_and_never_added(book, currency):
+    book.call(Reply(message(USAGE, model=OPUS)))
+    billed = (Request(NOON, TOKENS), Request(NOON, TOKENS, workspace_id="wrkspc_b", currency=currency))
+    with pytest.raises(LedgerError, match=f"amounts in {currency}.*workspace_ids"):
+        book.against(*billed)
+    with book.invoice(*billed) as server:
+        ours = book.ledger.reconcile(
+            server.client, since=DAY, until="2026-11-21", workspace_ids="wrkspc_ours"
+        )
+    assert ours.residual == 0
+
+
+def test_an_amount_that_is_no_number_is_refused(book):
+    with pytest.raises(LedgerError, match="cannot be read"):
+        book.against(Request(NOON, model=None, other=("code_execution", "NaN")))
+
+
 def test_other_prices_for_the_same_tokens_are_told(book, monkeypatch):
     book.call(Reply(message(USAGE, model=OPUS)))
     monkeypatch.setitem(__import__("organization_server").USD_PER_MILLION, OPUS, ("5", "5", "8", "0.2", "20"))

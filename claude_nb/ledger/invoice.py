@@ -65,10 +65,17 @@ class Billed:
 
 @dataclass(slots=True)
 class Invoice:
-    """What was billed, and until when the data goes (None: the endpoint did not say)."""
+    """What was billed in USD.
+
+    Attributes:
+        lines: The amounts.
+        refreshed: Until when the data goes; None where the endpoint did not say.
+        foreign: The other currencies on it, whose amounts are in no line.
+    """
 
     lines: dict[Key, Billed]
     refreshed: datetime | None
+    foreign: list[str]
 
 
 def key_of(day: str, model: str | None, tier: str | None, speed: str | None, geo: str | None) -> Key:
@@ -122,9 +129,13 @@ def fetch(
     for item in usages:
         if _is_known(item.group.workspace_id, known):
             _add_pieces(lines[_key(item)], item.usage)
+    foreign = set()
     for item in costs:
-        _add_cost(lines[_key(item)], item, own=_is_known(item.group.workspace_id, known))
-    return Invoice(dict(lines), min(refreshed, default=None))
+        if item.cost.currency == "USD":
+            _add_cost(lines[_key(item)], item, own=_is_known(item.group.workspace_id, known))
+        else:
+            foreign.add(str(item.cost.currency))
+    return Invoice(dict(lines), min(refreshed, default=None), sorted(foreign))
 
 
 def _by(*more: str) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def _add_pieces(line: Billed, usage: Any) -> None:
 
 
 def _add_cost(line: Billed, item: Any, *, own: bool) -> None:
-    amount, listed = Decimal(item.cost.amount) * _CENT, Decimal(item.cost.list_amount) * _CENT
+    amount, listed = _usd(item.cost.amount), _usd(item.cost.list_amount)
     line.amount += amount
     line.listed += listed
     kind = item.group.token_type or item.group.cost_type or "other"
@@ -172,3 +183,10 @@ def _add_cost(line: Billed, item: Any, *, own: bool) -> None:
         line.by_class[kind] += listed
     else:
         line.extra[kind] += listed
+
+
+def _usd(cents: str) -> Decimal:
+    amount = Decimal(cents) * _CENT
+    if not amount.is_finite():
+        raise ValueError(f"an amount of {cents} cents")
+    return amount

@@ -18,23 +18,21 @@ def moment(when: object, now: datetime | None = None) -> str:
     Raises:
         LedgerError: It is none of these.
     """
-    now = now or datetime.now(UTC)
+    try:
+        return _moment(when, now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
+    except (TypeError, ValueError, OverflowError):
+        raise LedgerError(
+            'a moment is "7d", "12h" or "2w" back from now, or a date such as "2026-11-22".'
+        ) from None
+
+
+def _moment(when: object, now: datetime) -> datetime:
     if isinstance(when, str) and (back := re.fullmatch(r"(\d+)([mhdw])", when.strip())):
-        try:
-            return _text(now - timedelta(**{_UNITS[back[2]]: int(back[1])}))
-        except OverflowError:
-            when = None
+        return now - timedelta(**{_UNITS[back[2]]: int(back[1])})
     if isinstance(when, str):
-        try:
-            when = datetime.fromisoformat(when.strip())
-        except ValueError:
-            when = None
+        when = datetime.fromisoformat(when.strip())
     if isinstance(when, date) and not isinstance(when, datetime):
         when = datetime.combine(when, time())
     if not isinstance(when, datetime):
-        raise LedgerError('a moment is "7d", "12h" or "2w" back from now, or a date such as "2026-11-22".')
-    return _text(when if when.tzinfo else when.replace(tzinfo=UTC))
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+        raise TypeError
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -77,6 +77,11 @@ def reconcile(
         raise LedgerError(f"There is no day between {start:%Y-%m-%d} and {end:%Y-%m-%d}. Type: since='7d'.")
     own, elsewhere, workspaces = _own_lines(store, only, start, end)
     invoice = _fetch(_client(admin), start, end, known=workspaces, only=filters)
+    if invoice.foreign:
+        raise LedgerError(
+            f"The invoice has amounts in {' and '.join(invoice.foreign)}, which cannot be compared with USD. Choose "
+            "what is billed in USD: workspace_ids=[...] or api_key_ids=[...]."
+        )
     keys = sorted({*own, *invoice.lines})
     lines = [_line(key, own.get(key), invoice.lines.get(key), invoice.refreshed) for key in keys]
     return Reconciliation(lines, start=start, end=end, refreshed=invoice.refreshed, on_clouds=elsewhere)
