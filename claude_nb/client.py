@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .credentials import API_KEY, BASE_URL, KEYS_PAGE, Credential, Secret, find_credential, without_secrets
 from .errors import ClaudeNbError, CredentialError
+from .options import check_client_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ def connect(
 
     Raises:
         CredentialError: The key is malformed, doubled or unreadable, or ``mode="live"`` found none.
-        ClaudeNbError: Arguments that exclude each other.
+        ClaudeNbError: Arguments that exclude each other, or one that is unknown or of the wrong kind.
 
     Example:
         >>> client = connect(mode="sandbox")
@@ -70,6 +71,7 @@ def connect(
 
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
+    check_client_options(options, connect)
     plan = _Plan.make(mode, key, base_url, sandbox, tape)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultHttpxClient(transport=transport)
@@ -99,6 +101,7 @@ def connect_async(
 
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key  # a verbose traceback prints the variables of every frame
+    check_client_options(options, connect)
     plan = _Plan.make(mode, key, base_url, sandbox, tape)
     if transport := plan.transport(record, options):
         options["http_client"] = anthropic.DefaultAsyncHttpxClient(transport=transport)

@@ -1,14 +1,14 @@
 """The further arguments of a call, held against the installed SDK: a slip is said before anything is sent."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, signature
 from typing import Any
 
-from .errors import PromptError
+from .errors import ClaudeNbError, PromptError
 
-_UNLIKE = "help(client.messages.create) lists those of the SDK; extra_body={{{name!r}: …}} sends what it does not know."
+_LISTED = "help(client.messages.create) lists those of the SDK; extra_body={{{name!r}: …}} sends what it does not know."
 
 
 def check_options(options: Collection[str], call: Callable[..., Any]) -> None:
@@ -28,11 +28,35 @@ def check_options(options: Collection[str], call: Callable[..., Any]) -> None:
     beta = _names(BetaMessages.create)
     for name in options:
         if name not in plain | beta:
-            near = get_close_matches(name, sorted(_names(call) | plain | beta), n=1)
-            advice = f"Did you mean {near[0]}=?" if near else _UNLIKE.format(name=name)
-            raise PromptError(f"{call.__qualname__}() has no argument {name}=. {advice}")
+            raise PromptError(_unknown(name, call, plain | beta, _LISTED))
         if name not in plain and "betas" not in options:
             raise PromptError(f"{name}= is an argument of the beta API. Name the beta with it: betas=[…].")
+
+
+def check_client_options(options: Iterable[str], call: Callable[..., Any]) -> None:
+    """Refuse an argument for a client that neither this package nor the SDK knows.
+
+    Args:
+        options: The names of the further arguments.
+        call: The function they were given to.
+
+    Raises:
+        ClaudeNbError: One of them is unknown.
+    """
+    from anthropic import Anthropic
+
+    known = _names(Anthropic)
+    for name in options:
+        if name not in known:
+            raise ClaudeNbError(
+                _unknown(name, call, known, "help(anthropic.Anthropic) lists those of the SDK.")
+            )
+
+
+def _unknown(name: str, call: Callable[..., Any], known: frozenset[str], listed: str) -> str:
+    near = get_close_matches(name, sorted(_names(call) | known), n=1)
+    advice = f"Did you mean {near[0]}=?" if near else listed.format(name=name)
+    return f"{call.__qualname__}() has no argument {name}=. {advice}"
 
 
 @cache

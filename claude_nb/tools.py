@@ -48,6 +48,9 @@ def tool(function: Any = None, *, confirm: bool = False) -> Any:
         function: The function, sync or async. Unmarked functions are tools just as well.
         confirm: Whether each call is shown and must be allowed first.
 
+    Raises:
+        PromptError: It is no function.
+
     Example:
         >>> @tool(confirm=True)
         ... def delete(path: str) -> str:
@@ -55,6 +58,10 @@ def tool(function: Any = None, *, confirm: bool = False) -> Any:
     """
 
     def mark(one: Any) -> Any:
+        if not callable(one) and not hasattr(one, "to_dict"):
+            raise PromptError(
+                f"tool marks a function, not {_kind(one)}. Write @tool, or @tool(confirm=True)."
+            )
         setattr(one, _ASKS, confirm)
         return one
 

@@ -11,7 +11,7 @@ from claude_nb import (
     connect_async,
     extract_many,
 )
-from claude_nb.errors import PromptError
+from claude_nb.errors import ClaudeNbError, PromptError
 from claude_nb.lab import asystem_effect, system_effect
 
 
@@ -57,6 +57,21 @@ def test_tables_comparisons_and_experiments_refuse_it_too(run):
         with pytest.raises(PromptError, match=r"Did you mean max_tokens=\?"):
             run(call)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("budgt", r"^connect\(\) has no argument budgt=. Did you mean budget=\?"),
+        ("max_retry", r"Did you mean max_retries=\?"),
+        ("colour", r"help\(anthropic.Anthropic\) lists"),
+    ],
+)
+def test_so_is_an_argument_of_a_client(capsys, name, says):
+    for make in (connect, connect_async):
+        with pytest.raises(ClaudeNbError, match=says):
+            make(**{name: 5})
+    assert capsys.readouterr().out == ""
 
 
 def test_fields_that_only_a_server_knows_and_beta_features_are_let_through():

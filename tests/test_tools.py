@@ -86,6 +86,11 @@ class TestDefinitions:
         with pytest.raises(PromptError, match="arguments of plot cannot be described"):
             Toolbox([plot])
 
+    @pytest.mark.parametrize("thing", [5, "add", None])
+    def test_only_a_function_can_be_marked(self, thing):
+        with pytest.raises(PromptError, match=r"tool marks a function.*@tool\(confirm=True\)"):
+            tool(confirm=True)(thing)
+
     def test_two_tools_of_one_name_are_one_clear_error(self):
         with pytest.raises(PromptError, match="two tools are called 'add'"):
             Toolbox([add, {"name": "add", "input_schema": {"type": "object"}}])
