@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from contextlib import suppress
 from functools import partial
 
 import matplotlib as mpl
@@ -10,16 +11,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 from plot_ledger import made
 from sqlalchemy import event
 
 import claude_nb
-from claude_nb import connect, plots
+from claude_nb import Sandbox, connect, plots
 from claude_nb.errors import LedgerError
+from claude_nb.lab import system_effect
 from claude_nb.ledger import Budget, Ledger
 from claude_nb.models import find
 from claude_nb.plots.canvas import CLASSES, PALETTE
 from claude_nb.plots.growth import spikes
+from claude_nb.sandbox import faults
 
 COLUMNS = [
     "input_tokens",
@@ -75,6 +79,35 @@ def calls(number, **more):
         for turn in range(number)
     ]
     return pd.DataFrame(rows)
+
+
+SAID = ["model", "simulated", "cost_usd", "input_tokens", "output_tokens"]
+"""Columns of a chat's frame."""
+
+
+def offline(ledger=False):
+    return connect(mode="sandbox", quiet=True, ledger=ledger)
+
+
+def asked(ledger):
+    """The ledger with one simulated call in it."""
+    question = [{"role": "user", "content": "Name a colour."}]
+    offline(ledger).messages.create(model="claude-haiku-5-5", max_tokens=9, messages=question)
+    return ledger
+
+
+def asked_with(limit):
+    """The budget, with calls of this month."""
+    limit.calls = lambda: calls(2, ts=pd.Timestamp.now("UTC"))
+    return limit
+
+
+def effect(runs, **options):
+    systems = {"plain": None, "brief": "Be brief."}
+    return system_effect("Tell me a story of 90 words.", systems, client=offline(), n=runs, **options)
+
+
+UNPRICED = {"model": "claude-from-nowhere", "cost_usd": None, "cost_low": None, "cost_high": None}
 
 
 class Chat:
@@ -258,6 +291,17 @@ class TestWrongArguments:
             (lambda ledger: plots.waterfall(calls(2)), "plots.waterfall(ledger)"),
             (lambda ledger: plots.invoice(ledger), "ledger.reconcile("),
             (lambda ledger: plots.invoice(calls(2)), "ledger.reconcile("),
+            (lambda ledger: plots.latency(Chat(calls(2)[SAID])), "plots.latency(ledger)"),
+            (lambda ledger: plots.latency(calls(2)[SAID]), "plots.latency(ledger)"),
+            (lambda ledger: plots.waste(Chat(calls(2)[SAID])), "plots.waste(ledger)"),
+            (lambda ledger: plots.waste(claude_nb.Chat(offline(), display=False)), "plots.waste(ledger)"),
+            (lambda ledger: plots.spend(calls(2).drop(columns="simulated")), 'frame["simulated"] = False'),
+            (lambda ledger: plots.spend(asked(ledger).by("model", simulated=True)), "plots.models(ledger)"),
+            (lambda ledger: plots.spend(effect(1).frame()), "ledger.frame()"),
+            (lambda ledger: plots.what_if(ledger), "chat.history.what_if(["),
+            (lambda ledger: plots.what_if(calls(2)), "chat.history.what_if(["),
+            (lambda ledger: plots.effect(ledger), "plots.effect(system_effect("),
+            (lambda ledger: plots.effect(effect(1).frame()), "runs()"),
         ],
     )
     def test_give_one_clear_error_that_says_what_to_type(self, call, type_):
@@ -266,7 +310,162 @@ class TestWrongArguments:
         assert type_ in str(caught.value)
 
 
+def apart(texts):
+    """Whether no text covers another."""
+    texts = [text for text in texts if text.get_text()]
+    texts[0].figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in texts]
+    return not any(one.overlaps(two) for place, one in enumerate(boxes) for two in boxes[:place])
+
+
+class TestUnknownCosts:
+    """Unknown is never $0.00: not in a frame, not in words, not in a picture."""
+
+    @pytest.fixture
+    def mixed(self):
+        return pd.concat([calls(2), calls(3, **UNPRICED)], ignore_index=True)
+
+    @pytest.mark.parametrize("columns", [plots.models_frame, plots.daily_frame])
+    def test_an_unpriced_model_costs_an_unknown_amount(self, columns, mixed):
+        table = columns(mixed)
+        if columns is plots.models_frame:
+            table = table.set_index("model")[["cost_usd", "low", "high"]].T
+        assert table["claude-from-nowhere"].isna().any()
+        assert not (table["claude-from-nowhere"] > 0).any()
+        assert table["claude-haiku-5-5"].notna().all()
+
+    def test_an_hour_of_unpriced_calls_is_unknown_and_one_without_calls_is_zero(self):
+        table = plots.hours_frame(pd.concat([calls(1, **UNPRICED), calls(2)[1:]]))
+        assert table.isna().sum().sum() == 1
+        assert table.to_numpy()[0, 11] == 0
+
+    def test_savings_of_an_unpriced_model_are_unknown(self, mixed):
+        table = plots.cache_frame(mixed)
+        assert (
+            list(table["saved_usd"].isna()) == list(table["uncached_usd"].isna()) == [False] * 2 + [True] * 3
+        )
+        plots.cache(mixed).figure.canvas.draw()
+
+    def test_shares_of_unpriced_tokens_are_unknown(self):
+        ax = plots.shares(calls(2, **UNPRICED))
+        assert ax.frame["share_of_cost"].isna().all()
+        assert "unknown" in {text.get_text() for text in ax.texts}
+
+    def test_sums_are_unknown_until_the_first_priced_call(self, mixed):
+        table = plots.spend_frame(mixed.iloc[::-1])
+        assert list(table["cumulative_low"].isna()) == [True] * 3 + [False] * 2
+
+    @pytest.mark.parametrize("plot", EVERY)
+    def test_a_ledger_of_unpriced_calls_is_drawn_and_said_without_a_cost(self, plot, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        ax = plot(calls(9, **UNPRICED))
+        ax.figure.canvas.draw()
+        assert "$" not in capsys.readouterr().out
+        drawn = [text.get_text() for text in ax.texts]
+        assert plot is plots.waste or not any("$" in text for text in drawn)
+
+    @pytest.mark.parametrize("per", ["total", "call", "day", "month"])
+    def test_a_budget_of_unpriced_calls_says_so(self, per, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        with Budget(5, per=per, ledger=Ledger(":memory:")) as limit:
+            limit.calls = lambda: calls(3, **UNPRICED)
+            plots.budget(limit)
+        assert "unknown" in capsys.readouterr().out
+
+    def test_what_is_partly_unpriced_is_a_least_amount(self, mixed, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        with Budget(5, per="total", ledger=Ledger(":memory:")) as limit:
+            limit.calls = lambda: mixed
+            plots.budget(limit)
+        plots.models(mixed.assign(model="one"))
+        said = capsys.readouterr().out
+        assert "spent at least $0.50\n  left at most $4.50" in said
+        assert "one: at least $0.50" in said
+
+    def test_an_interrupted_reply_of_a_chat_has_no_known_cost_or_output(self, monkeypatch, capsys):
+        monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+        sandbox = Sandbox(faults=[faults.cut(after=14)])
+        chat = claude_nb.Chat(
+            connect(mode="sandbox", sandbox=sandbox, quiet=True, ledger=False), display=False
+        )
+        with suppress(Exception):
+            chat.send("Tell me a story.")
+        assert "no call has a known price" in {text.get_text() for text in plots.spend(chat).texts}
+        plots.shares(chat)
+        said = capsys.readouterr().out
+        assert "spent unknown" in said
+        assert "output of 1 unknown" in said
+
+
 class TestLooks:
+    @pytest.mark.parametrize("style", ["default", "dark_background"])
+    def test_every_figure_of_ours_has_dark_words_under_any_style(self, style):
+        estimate = pd.DataFrame({"policy": ["a", "a"], "caching": [True, False], "cost_usd": [1.0, 2.0]})
+        with plt.style.context(style):
+            drawn = [plot(calls(40, conversation="a")) for plot in EVERY]
+            drawn += [plots.what_if(estimate), plots.effect(effect(1))]
+            for ax in drawn:
+                ax.figure.canvas.draw()
+                shown = [text for text in ax.figure.findobj(Text) if text.get_text().strip()]
+                light = [
+                    text.get_text() for text in shown if sum(mpl.colors.to_rgb(text.get_color())[:3]) > 2.5
+                ]
+                assert not [words for words in light if not words.endswith("%")]  # on a dark bar
+
+    @pytest.mark.parametrize("plot", EVERY)
+    def test_no_word_is_cut_off_in_a_figure_of_ours(self, plot):
+        table = calls(40, conversation="a", notebook="a-notebook-of-a-rather-long-name.ipynb", simulated=True)
+        table.loc[3, ["cost_usd", "cost_low", "cost_high"]] = [None, 0.1, 30.0]
+        table.loc[4, ["cost_usd", "cost_low", "cost_high", "model"]] = [
+            None,
+            None,
+            None,
+            "claude-" + "x" * 40,
+        ]
+        ax = plot(table)
+        ax.figure.canvas.draw()
+        sheet = ax.figure.bbox.padded(1)
+        for text in [
+            *ax.texts,
+            ax.xaxis.label,
+            ax._left_title,
+            *(ax.get_legend().get_texts() if ax.get_legend() else []),
+        ]:
+            box = text.get_window_extent()
+            assert sheet.x0 <= box.x0, text
+            assert box.x1 <= sheet.x1, text
+            assert sheet.y0 <= box.y0, text
+
+    def test_a_caption_in_narrow_axes_breaks_between_words(self):
+        _, grid = plt.subplots(2, 2)
+        label = plots.spend(calls(5, simulated=True), ax=grid[0, 0]).get_xlabel()
+        assert {"simulated,", "billed;"} <= set(label.split())
+        assert max(map(len, label.split("\n"))) < 35
+
+    def test_a_legend_is_as_wide_as_the_axes(self):
+        table = pd.concat([calls(1, model=f"claude-number-{number}-5") for number in range(6)])
+        _, grid = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+        ax = plots.daily(table, ax=grid[0])
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x1 < ax.figure.bbox.x1 / 2
+
+    def test_a_model_without_a_bar_has_no_colour(self):
+        free = calls(2, model="claude-free", cost_usd=0.0)
+        ax = plots.daily(pd.concat([calls(2), free]))
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["claude-haiku-5-5"]
+
+    def test_the_axis_of_days_ends_with_the_last_day(self):
+        ax = plots.daily(calls(1))
+        first, last = mpl.dates.num2date(ax.get_xlim())
+        assert (f"{first:%m-%d}", f"{last:%m-%d}") == ("10-26", "11-03")
+
+    def test_a_month_is_named_by_its_own_name(self):
+        with Budget(5, per="month", ledger=Ledger(":memory:")) as limit:
+            ax = plots.budget(asked_with(limit))
+        ax.figure.canvas.draw()
+        assert ax.xaxis.get_offset_text().get_text() == ""
+        assert all(len(text.get_text().split()) == 2 for text in ax.get_xticklabels())
+
     def test_a_new_figure_is_black_on_white_under_a_dark_style_too(self):
         with plt.style.context("dark_background"):
             ax = plots.shares(calls(3))
@@ -360,6 +559,27 @@ class TestContext:
         assert [text.get_text() for text in ax.texts] == ["+50,110\n▼"]
         assert list(ax.frame["spike"].to_numpy().nonzero()[0]) == [6]
 
+    def test_of_many_conversations_the_last_six_are_drawn_and_the_caption_says_so(self):
+        table = pd.concat([calls(2, conversation=f"talk {number}") for number in range(9)])
+        ax = plots.context(table)
+        assert list(dict.fromkeys(ax.frame["conversation"])) == [f"talk {number}" for number in range(3, 9)]
+        assert "12 real calls; the last 6 of 9 conversations" in ax.get_xlabel().replace("\n", " ")
+        assert "conversations" not in plots.context(table[4:16]).get_xlabel().removeprefix("turns of each")
+
+    def test_names_of_conversations_do_not_run_into_each_other(self):
+        table = pd.concat([calls(2, conversation=f"{number}a29c50e9327f") for number in range(6)])
+        for size in ((8, 3.6), (4, 3)):
+            ax = plots.context(table, ax=plt.subplots(figsize=size, layout="constrained")[1])
+            assert apart(ax.get_xticklabels())
+
+    def test_sizes_of_spikes_do_not_cover_each_other_and_every_spike_is_marked(self):
+        talks = [calls(10, conversation=name) for name in "abc"]
+        for talk in talks:
+            talk.loc[6:, "cache_read_input_tokens"] += 50_000
+        ax = plots.context(pd.concat(talks), ax=plt.subplots(figsize=(4, 3))[1])
+        assert len(ax.texts) == 3
+        assert apart([text for text in ax.texts if "+" in text.get_text()])
+
     @pytest.mark.parametrize("prompts", [[], [5], [10, 5], [100] * 9, list(range(100, 900, 100))])
     def test_even_growth_has_no_spike(self, prompts):
         assert not any(spikes(prompts))
@@ -395,7 +615,26 @@ class TestCache:
         assert "cost more by $0.00025" in capsys.readouterr().out
 
 
+class TestEffect:
+    def test_runs_that_were_cut_are_marked_and_said_to_make_the_mean_too_low(self):
+        ax = plots.effect(effect(2, max_tokens=9))
+        assert "4 of 4 runs not complete: means are too low" in ax.get_xlabel().replace("\n", " ")
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a run not complete", "mean"]
+        assert all("0 of 2 complete" in text.get_text() for text in ax.texts)
+
+    def test_complete_runs_need_no_word(self):
+        ax = plots.effect(effect(2))
+        assert "complete" not in ax.get_xlabel() + "".join(text.get_text() for text in ax.texts)
+
+
 class TestTop:
+    def test_a_bar_of_others_that_would_press_the_named_ones_flat_is_broken_off(self):
+        mixed = pd.concat([calls(1, cell=str(cell), cost_usd=1.0 + cell / 100) for cell in range(30)])
+        ax = plots.top(mixed, most=3)
+        assert ax.get_xlim()[1] < 2
+        assert {"//", "$30.51"} <= {text.get_text() for text in ax.texts}
+        assert ax.frame["low"].iloc[-1] == pytest.approx(30.51)
+
     def test_what_is_not_named_is_in_the_last_bar(self):
         mixed = pd.concat([calls(1, cell=str(cell), cost_usd=float(cell)) for cell in range(1, 8)])
         table = plots.top_frame(mixed, most=3)
@@ -417,6 +656,23 @@ class TestPerCallAndLatency:
         assert list(ax.frame["call"][ax.frame["outlier"]]) == [21]
         assert "call 21, cell 12: $9.00" in [text.get_text() for text in ax.texts]
 
+    def test_names_of_outliers_cover_neither_each_other_nor_a_dot(self):
+        table = calls(200)
+        for place in (20, 21, 23, 30, 100):
+            table.loc[place, ["cost_usd", "cell"]] = [9.0, "12"]
+        for size in ((8, 3.6), (4, 3)):
+            ax = plots.per_call(table, ax=plt.subplots(figsize=size)[1])
+            assert apart(ax.texts)
+            dots = ax.transData.transform(ax.frame.loc[ax.frame["outlier"], ["call", "cost_usd"]])
+            boxes = [text.get_window_extent() for text in ax.texts]
+            assert not any(box.contains(*dot) for box in boxes for dot in dots)
+            assert len(boxes) >= 2
+
+    def test_calls_that_were_not_streamed_are_said_to_be_none_to_measure(self):
+        ax = plots.latency(calls(2, stream=False))
+        assert "no streamed reply that ended well" in {text.get_text() for text in ax.texts}
+        assert "2 real calls" in ax.get_xlabel()
+
     def test_calls_alike_have_no_outlier(self):
         assert not plots.per_call_frame(calls(50))["outlier"].any()
 
@@ -436,13 +692,9 @@ class TestWaste:
         table["stop_reason"] = [None, None, "refusal", "max_tokens", "end_turn"]
         table["call_id"] = ["a", "a", "b", "c", "d"]
         drawn = plots.waste_frame(table)
-        assert dict(drawn["calls"]) == {
-            "retried": 1,
-            "interrupted": 1,
-            "refused": 1,
-            "truncated": 1,
-            "duplicate": 0,
-        }
+        assert drawn.loc["duplicate"].isna().all()  # a frame holds no digests
+        assert "unknown: a frame holds no digests" in {text.get_text() for text in plots.waste(table).texts}
+        assert dict(drawn["calls"].dropna()) == {"retried": 1, "interrupted": 1, "refused": 1, "truncated": 1}
         assert drawn["low"].sum() == 1.0
 
     def test_asking_again_after_a_truncated_reply_is_no_duplicate(self):
@@ -468,6 +720,9 @@ class TestWaterfall:
         assert table["tokens"].sum() == message.usage.input_tokens
         assert list(table["message"].dropna().unique()) == list(range(7))
         assert plots.waterfall_frame(ledger, 0)["message"].max() == 0
+        assert "the last answered call; claude-haiku" in plots.waterfall(ledger).get_xlabel().replace(
+            "\n", " "
+        )
 
     def test_of_many_blocks_the_large_ones_keep_their_bar(self):
         ledger = Ledger(":memory:")

@@ -71,7 +71,7 @@ SAID = {
         "  9 others: $0.10 to $0.11\n"
     ),
     "shares": (
-        "Share of tokens and of cost: 37 real calls; 1 unfinished (a range)\n"
+        "Share of tokens and of cost: 37 real calls; 1 unfinished (a range); output of 1 unknown\n"
         "  cache read: 74.0% of tokens, 8.2% of cost\n"
         "  cache write 5m: 11.9% of tokens, 31.6% of cost\n"
         "  uncached input: 8.9% of tokens, 18.9% of cost\n"
@@ -105,7 +105,7 @@ SAID = {
         "  together $0.000993 to $0.00489, 0.3% of $0.36\n"
     ),
     "waterfall": (
-        "What the messages add to the prompt: 1 real call\n"
+        "What the messages add to the prompt: 1 real call; the last answered call; cell 9; claude-opus-5-5\n"
         "  system: 4,205 tokens\n"
         "  messages 0 to 15: 2,959 tokens\n"
         "  user text (message 16): 10,508 tokens\n"

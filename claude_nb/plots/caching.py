@@ -45,7 +45,7 @@ def cache(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         count_axis(ax.xaxis)
         right = ax.twinx()
         right.spines[["top", "left", "bottom"]].set_visible(False)
-        right.plot(table["call"], table["saved_usd"].cumsum(), color=GREEN, linewidth=2.2)
+        right.plot(table["call"], table["saved_usd"].cumsum().ffill(), color=GREEN, linewidth=2.2)
         right.axhline(0, color=GREEN, linewidth=0.8, alpha=0.5)
         right.margins(y=0.12)
         right.set_ylabel("saved so far, USD", color=GREEN)
@@ -59,11 +59,13 @@ def cache(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     words = []
     if len(table):
         hit = table["read"].sum() / (table["prompt_tokens"].sum() or 1)
-        saved, without = table["saved_usd"].sum(), table["uncached_usd"].sum()
-        kind = "saved" if saved >= 0 else "cost more by"
+        saved, without = (table[name].sum(min_count=1) for name in ("saved_usd", "uncached_usd"))
+        kind = "cost more by" if saved < 0 else "saved"
         words = [
             f"read from the cache: {hit:.1%} of prompt tokens",
-            f"{kind} {money(abs(saved))} of the {money(without)} that the prompts cost uncached",
+            "savings: unknown, no model has a known price"
+            if saved != saved  # noqa: PLR0124 - NaN
+            else f"{kind} {money(abs(saved))} of the {money(without)} that the prompts cost uncached",
         ]
         if cold := int(table["cold"].sum()):
             words.append(f"paid again: {cold:,} prompt{'' if cold == 1 else 's'}")
@@ -75,7 +77,8 @@ def cache_frame(source: Any) -> "pd.DataFrame":
     """What ``cache`` draws: a row a call (of a very long ledger an hour).
 
     ``hit`` is the share of the prompt read from the cache, ``uncached_usd`` what the prompt costs without a cache,
-    ``saved_usd`` how much less it cost (negative where a write has not paid yet), ``cold`` whether it was paid again.
+    ``saved_usd`` how much less it cost (negative where a write has not paid yet), both NaN where the model has no known
+    price, ``cold`` whether it was paid again.
     """
     calls = sums_of(source)
     names = list(PROMPT_CLASSES)
@@ -89,7 +92,6 @@ def cache_frame(source: Any) -> "pd.DataFrame":
     table["hit"] = tokens["cache_read_input_tokens"] / table["prompt_tokens"].clip(lower=1)
     table["uncached_usd"] = tokens.sum(axis=1) * rates["input"]
     table["saved_usd"] = sum(tokens[name] * (rates["input"] - rates[RATES[name]]) for name in names)
-    table[["uncached_usd", "saved_usd"]] = table[["uncached_usd", "saved_usd"]].fillna(0.0)
     cached = tokens.drop(columns="input_tokens").sum(axis=1)
     related = calls["conversation"].notna() | ("turn" in calls)
     before = (

@@ -75,22 +75,40 @@ def sums_of(source: Any, *keys: str) -> "pd.DataFrame":
     return calls_of(source)
 
 
+def recorded_of(source: Any, plot: str, what: str, *columns: str) -> "pd.DataFrame":
+    """The same as ``calls_of``, for a plot of what only a ledger records.
+
+    Raises:
+        LedgerError: The source keeps no such columns, as a chat, or has no frame of calls.
+    """
+    if not isinstance(source, Ledger):
+        frame = _frame_of(source)
+        if missing := [name for name in columns if name not in frame]:
+            raise LedgerError(
+                f"plots.{plot}() needs {what} ({missing[0]}), which a ledger keeps and this "
+                f"{type(source).__name__} does not. Type: plots.{plot}(ledger), or of one chat: "
+                f"plots.{plot}(ledger.where(conversation=chat.conversation))."
+            )
+        source = frame
+    return calls_of(source)
+
+
 def timed_of(calls: "pd.DataFrame") -> "pd.DataFrame":
-    """The calls with a time and a known cost.
+    """The calls with a time.
 
     Raises:
         LedgerError: None of them has a time, as in a chat's frame.
     """
     if len(calls) and calls["ts"].isna().all():
         raise LedgerError("These calls have no times: a chat's frame has none. Type: plots.daily(ledger).")
-    return calls[calls["ts"].notna() & calls["low"].notna()]
+    return calls[calls["ts"].notna()]
 
 
 def _frame_of(source: Any) -> "pd.DataFrame":
     import pandas as pd
 
     frame = source
-    for name in ("frame", "ledger_frame"):
+    for name in ("runs", "frame"):  # a row a call, where there are both
         if not isinstance(frame, pd.DataFrame) and callable(getattr(source, name, None)):
             frame = getattr(source, name)()
     if not isinstance(frame, pd.DataFrame):
@@ -102,6 +120,16 @@ def _frame_of(source: Any) -> "pd.DataFrame":
         raise LedgerError(
             f"This frame has neither costs nor tokens. Its columns: {', '.join(map(str, frame.columns))}. "
             "Type: plots.spend(ledger), or pass ledger.frame()."
+        )
+    if sums := [name for name in ("attempts", "runs") if name in frame]:
+        raise LedgerError(
+            f"The rows of this frame are sums (it counts {sums[0]}), and a plot needs a row a call. "
+            'Type: plots.models(ledger) or plots.top(ledger, "cell"), or pass ledger.frame().'
+        )
+    if len(frame) and "simulated" not in frame:
+        raise LedgerError(
+            "This frame does not say which calls are simulated, so that none of them can be called real. Pass "
+            'ledger.frame() with its column simulated, or type: frame["simulated"] = False, where all were billed.'
         )
     return frame
 

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from claude_nb.errors import LedgerError
 from claude_nb.ledger.attempt import IMPORTED
+
+from .fit import HEIGHT, WIDTH, legend, letters_in, lines, width_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,10 +28,6 @@ CLASSES = {
 """The token classes, each with its name and colour in every plot."""
 FEWEST = 5
 """Calls for which there is room at least, so that one call is not one wide bar."""
-WIDTH, HEIGHT = 8.0, 3.6
-"""Inches: the text column of a notebook."""
-_LETTERS = 13
-"""Letters of a caption that fit into an inch."""
 _STEPS = [1, 2, 5, 10]
 _BLACK = (
     "text.color",
@@ -57,6 +54,7 @@ def draw(
     ax: "Axes | None" = None,
     columns: int = 0,
     grid: str = "y",
+    blank: str = "",
 ) -> "Axes":
     """A plot: what is particular to it, between what all have in common.
 
@@ -67,8 +65,9 @@ def draw(
         labels: The title, the x axis and the y axis with its unit.
         words: The lines that say in words what the plot shows; a notebook prints them.
         ax: Where to draw; a new figure if not given.
-        columns: Columns of the legend above the plot; 0 for none.
+        columns: Most columns of the legend above the plot; 0 for none.
         grid: The axis whose values are to be read off.
+        blank: Why nothing can be drawn, to be said in its place.
     """
     import matplotlib as mpl
 
@@ -78,20 +77,19 @@ def draw(
         ax = axes_or_new(ax)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
-        if table.empty:
+        rows = 0
+        if reason := blank or ("no calls yet" if table.empty else ""):
             ax.set_xticks([])
             ax.set_yticks([])
-            ax.text(0.5, 0.5, "no calls yet", transform=ax.transAxes, ha="center", va="center", color=MUTED)
+            ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", va="center", color=MUTED)
         else:
             paint(ax)
             if grid:
                 ax.grid(axis=grid, color=MUTED, alpha=0.2)  # type: ignore[arg-type]  # "x", "y" or "both"
-            if columns:
-                legend(ax, columns)
-        rows = -(-len(ax.get_legend_handles_labels()[0]) // columns) if columns else 0
+            rows = legend(ax, columns) if columns else 0
         ax.set_title(title, loc="left", pad=8 + 15 * rows)
-        under = _wrapped([*text.split("; "), *([days] if days else [])], int((inches(ax) - 1.5) * _LETTERS))
-        ax.set_xlabel(f"{x}\n{under}" if x else under)
+        under = lines([*text.split("; "), *([days] if days else [])], letters_in(width_of(ax)))
+        ax.set_xlabel(f"{x}\n{under}" if x else under, wrap=True)
         ax.set_ylabel(y)
     ax.frame = table  # type: ignore[attr-defined]  # a reader of the plot finds its numbers on it
     if in_notebook():
@@ -117,7 +115,7 @@ def axes_or_new(ax: Any) -> "Axes":
     if not isinstance(ax, Axes):
         raise LedgerError(
             f"ax= takes the Axes to draw in, and this is a {type(ax).__name__}. "
-            "Type: figure, ax = plt.subplots(), then pass ax=ax."
+            'Type: figure, ax = plt.subplots(layout="constrained"), then pass ax=ax.'
         )
     return ax
 
@@ -138,7 +136,7 @@ def caption(calls: "pd.DataFrame") -> str:
     for name, word in (("unfinished", "unfinished (a range)"), ("unpriced", "unpriced")):
         if count := int(calls[name].sum()):
             parts.append(f"{count:,} {word}")
-    return "; ".join(parts)
+    return "; ".join([*parts, *calls.attrs.get("notes", ())])
 
 
 def period(calls: "pd.DataFrame") -> str:
@@ -177,6 +175,18 @@ def span(low: float, high: float) -> str:
     return least if least == most or high != high else f"{least} to {most}"  # noqa: PLR0124 - NaN
 
 
+def amount(low: float, high: float, unpriced: float) -> str:
+    """What calls cost for a reader: a range, a least amount where some are unpriced, unknown where all are."""
+    if low != low:  # noqa: PLR0124 - NaN
+        return money(None)
+    return f"at least {money(low)}" if unpriced > 0 else span(low, high)
+
+
+def unknown_costs(calls: "pd.DataFrame") -> str:
+    """Why costs cannot be drawn: none of them is known; else nothing."""
+    return "no call has a known price" if len(calls) and calls["low"].isna().all() else ""
+
+
 def usd_axis(axis: "Axis") -> None:
     """Few ticks, in USD, all with as many digits as one of them needs."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -196,12 +206,20 @@ def usd_axis(axis: "Axis") -> None:
 
 
 def time_axis(axis: "Axis") -> None:
-    """Days, or hours of one day."""
+    """Days, or hours of one day, each with its month: the year stands in the caption."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]  # matplotlib's own
+    most = max(min(int(width_of(axis.axes) / 0.75), 8), 3)
+    locator = AutoDateLocator(minticks=min(most, 5), maxticks=most)  # type: ignore[no-untyped-call]  # matplotlib's own
     axis.set_major_locator(locator)
-    axis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # the same
+    axis.set_major_formatter(
+        ConciseDateFormatter(  # type: ignore[no-untyped-call]  # the same
+            locator,
+            formats=["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"],
+            zero_formats=["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+            show_offset=False,
+        )
+    )
 
 
 def count_axis(axis: "Axis") -> None:
@@ -212,9 +230,11 @@ def count_axis(axis: "Axis") -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def name_axis(axis: "Axis", names: Sequence[str], **text: Any) -> None:
+def name_axis(
+    axis: "Axis", names: Sequence[str], *, places: Sequence[float] | None = None, **text: Any
+) -> None:
     """Names in place of numbers; whatever is in them, they are no formulas."""
-    axis.set_ticks(range(len(names)), names, **text)
+    axis.set_ticks(range(len(names)) if places is None else places, names, **text)
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
 
@@ -243,32 +263,3 @@ def in_notebook() -> bool:
     from IPython.core.getipython import get_ipython
 
     return hasattr(get_ipython(), "kernel")
-
-
-def legend(ax: "Axes", columns: int) -> None:
-    """The names of the colours in one line above the plot, narrow enough for half a page."""
-    ax.legend(
-        ncols=columns,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        frameon=False,
-        fontsize=8.5,
-        borderaxespad=0.2,
-        borderpad=0,
-        columnspacing=1,
-        handlelength=0.9,
-        handletextpad=0.4,
-    )
-
-
-def _wrapped(parts: Sequence[str], letters: int) -> str:
-    """The parts in lines of so many letters, broken between parts where that is possible."""
-    whole = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts]
-    return fill("; ".join(whole), letters).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def inches(ax: "Axes") -> float:
-    """The width of the axes with their labels, about."""
-    spec, figure = ax.get_subplotspec(), ax.get_figure(root=True)
-    width = WIDTH if figure is None else float(figure.get_figwidth())
-    return width / (spec.get_gridspec().ncols if spec is not None else 1)

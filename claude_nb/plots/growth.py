@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.models import find
 
 from .calls import PROMPT_CLASSES, calls_of
-from .canvas import CLASSES, FEWEST, MUTED, VERMILION, count_axis, draw, records, shorten
+from .canvas import CLASSES, FEWEST, MUTED, VERMILION, count_axis, draw, name_axis, records, shorten
+from .fit import SMALL, height_of, letters_in, wide, width_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 _MOST_BARS = 80
-_MOST_NAMES = 6
+_MOST_SIDE_BY_SIDE = 6
+"""Conversations that are drawn: of more the shape of none is to be seen."""
+_MOST_SPIKES = 6
+_SHORTEST = 4
+"""Letters below which a name is none."""
 _MOST_TURNS = 2_000
 _NEAR = 0.25
 """Share of the window from which on its limit is drawn; below, it would press the bars flat."""
@@ -23,7 +28,8 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     """The prompt of each turn in tokens, stacked by how each token was billed, spikes and window limit marked.
 
     A growing bar is a growing history; what is not ``cache read`` was paid at the full rate or more. Conversations
-    stand side by side. Calls that belong to none are no turns: they are drawn as calls, without spikes.
+    stand side by side, of many the last six. Calls that belong to none are no turns: they are drawn as calls, without
+    spikes.
 
     Args:
         source: A ``Ledger`` (its last 2,000 attempts), a frame of one, or anything with a ``frame()`` (a ``Chat``).
@@ -32,7 +38,7 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     Raises:
         LedgerError: The source has no frame of calls.
     """
-    calls = _answered(calls_of(source, _MOST_TURNS))
+    calls = _latest(source)
     table = context_frame(calls)
     groups = list(table.groupby("conversation", sort=False, dropna=False)) if len(table) else []
     turns = _are_turns(calls)
@@ -63,9 +69,10 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 def context_frame(source: Any) -> "pd.DataFrame":
     """What ``context`` draws: a row a turn, its prompt by token class. Attempts that reported none are left out.
 
+    Of more than six conversations the rows are those of the last six.
     ``spike`` is what a turn added, in tokens, where that is far more than its conversation's turns add.
     """
-    calls = _answered(calls_of(source, _MOST_TURNS))
+    calls = _latest(source)
     names = list(PROMPT_CLASSES)
     order = calls.index
     if len(calls["conversation"].unique()) > 1:
@@ -107,9 +114,16 @@ def spikes(prompts: list[int]) -> list[int]:
     return found
 
 
-def _answered(calls: "pd.DataFrame") -> "pd.DataFrame":
-    answered = calls[calls[list(PROMPT_CLASSES)].notna().any(axis=1)].reset_index(drop=True)
-    return answered.assign(calls=1)
+def _latest(source: Any) -> "pd.DataFrame":
+    """The calls that reported a prompt, of the conversations that went on last; the caption tells how many."""
+    calls = calls_of(source, _MOST_TURNS)
+    answered = calls[calls[list(PROMPT_CLASSES)].notna().any(axis=1)].reset_index(drop=True).assign(calls=1)
+    last = list(answered["conversation"].drop_duplicates(keep="last"))
+    if len(last) <= _MOST_SIDE_BY_SIDE:
+        return answered
+    kept = answered[answered["conversation"].isin(last[-_MOST_SIDE_BY_SIDE:])].reset_index(drop=True)
+    kept.attrs["notes"] = (f"the last {_MOST_SIDE_BY_SIDE} of {len(last):,} conversations",)
+    return kept
 
 
 def _are_turns(calls: "pd.DataFrame") -> bool:
@@ -144,26 +158,36 @@ def _stack(ax: "Axes", table: "pd.DataFrame", names: list[str]) -> None:
 
 
 def _mark(ax: "Axes", table: "pd.DataFrame") -> None:
-    for turn in records(table[table["spike"] > 0].nlargest(_MOST_NAMES, "spike")):
-        at = (turn["place"], turn["prompt_tokens"])
+    """Marks of the largest spikes, with their size where it does not cover that of a larger one."""
+    across = width_of(ax) / max(int(table["place"].iloc[-1]), FEWEST)
+    up = height_of(ax) / float(table["prompt_tokens"].max())
+    said: list[tuple[float, float]] = []
+    for turn in records(table[table["spike"] > 0].nlargest(_MOST_SPIKES, "spike")):
+        size = f"+{turn['spike']:,}"
+        x, y = turn["place"] * across, turn["prompt_tokens"] * up
+        free = all(abs(x - a) > wide(len(size) + 1, SMALL) or abs(y - b) > 3 * SMALL / 72 for a, b in said)
+        said += [(x, y)] if free else []
         ax.annotate(
-            f"+{turn['spike']:,}\n▼",
-            at,
+            f"{size if free else ''}\n▼",
+            (turn["place"], turn["prompt_tokens"]),
             ha="center",
             va="bottom",
             color=VERMILION,
-            fontsize=9,
+            fontsize=SMALL,
             linespacing=0.9,
         )
 
 
 def _names(ax: "Axes", groups: list[tuple[Any, "pd.DataFrame"]]) -> None:
-    """The conversations' names instead of numbers that begin again."""
-    if len(groups) <= _MOST_NAMES:
-        middles = [float(group["place"].mean()) for _, group in groups]
-        ax.set_xticks(middles, [shorten(_name(group), 14) for _, group in groups])
-    else:
-        ax.set_xticks([])
+    """The conversations' names instead of numbers that begin again, of those with room for one."""
+    inches = width_of(ax) / float(groups[-1][1]["place"].iloc[-1])
+    middles, names = [], []
+    for _, group in groups:
+        letters = min(letters_in(inches * (len(group) + 1)) - 2, 14)
+        if letters >= min(_SHORTEST, len(_name(group))):
+            middles.append(float(group["place"].mean()))
+            names.append(shorten(_name(group), letters))
+    name_axis(ax.xaxis, names, places=middles)
     between = [float(group["place"].iloc[0]) - 1 for _, group in groups[1:]]
     ax.vlines(between, 0, 1, transform=ax.get_xaxis_transform(), color=MUTED, alpha=0.4, linewidth=0.6)
 
@@ -177,11 +201,9 @@ def _in_words(table: "pd.DataFrame") -> list[str]:
     lines = []
     groups = list(table.groupby("conversation", sort=False, dropna=False)) if len(table) else []
     if len(groups) > 1:
-        for _, group in groups[:_MOST_NAMES]:
+        for _, group in groups:
             first, last = group["prompt_tokens"].iloc[0], group["prompt_tokens"].iloc[-1]
             lines.append(f"{_name(group)}: {len(group):,} calls, first {first:,}, last {last:,} tokens")
-        if (more := len(groups) - _MOST_NAMES) > 0:
-            lines.append(f"{more:,} more conversations")
     for name in PROMPT_CLASSES if len(groups) == 1 else ():
         tokens = [int(value) for value in table[name]]
         if any(tokens):

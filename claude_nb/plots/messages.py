@@ -34,7 +34,8 @@ def waterfall(source: Any, call: Any = -1, *, ax: "Axes | None" = None) -> "Axes
 
     Args:
         source: A ``Ledger``, best of one conversation: ``ledger.where(conversation=chat.conversation)``.
-        call: A message, its id, a call or request id, or a number: -1 is the last answered call.
+        call: A message, its id, a call or request id, or a number: -1 is the last answered call; of an empty ledger
+            nothing is drawn.
         ax: Where to draw; a new figure if not given.
 
     Raises:
@@ -109,6 +110,10 @@ def _messages(source: Any, call: Any) -> "tuple[pd.DataFrame, pd.DataFrame]":
         }
     )
     about["ts"] = pd.to_datetime(about["ts"], utc=True)
+    if turn:
+        which = "the last answered call" if call == -1 else "the call asked for"
+        cell = () if turn.cell is None else (f"cell {turn.cell}",)
+        about.attrs["notes"] = (which, *cell, turn.model)
     rows = [
         {
             "message": part.message,

@@ -1,14 +1,18 @@
 """What a conversation would have cost under other trim policies."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .canvas import BLUE, MUTED, SKY, axes_or_new, in_notebook, legend
+from claude_nb.errors import LedgerError
+
+from .canvas import BLUE, SKY, draw, money, name_axis, usd_axis
+from .fit import SMALL, end_for
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 _HEIGHT = 0.38
+_NEEDED = ("policy", "caching", "cost_usd")
 
 
 def what_if(frame: "pd.DataFrame", *, ax: "Axes | None" = None) -> "Axes":
@@ -18,41 +22,51 @@ def what_if(frame: "pd.DataFrame", *, ax: "Axes | None" = None) -> "Axes":
         frame: What ``history.what_if([...])`` gives.
         ax: Where to draw; a new figure if not given.
 
+    Raises:
+        LedgerError: It is no such frame.
+
     Example:
         >>> plots.what_if(chat.history.what_if([None, keep_last(6, step=12)]))  # doctest: +SKIP
     """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    names = _policies(frame)
+    costs = frame["cost_usd"].astype("float64")
 
-    from claude_nb.ledger import format_usd
+    def paint(ax: "Axes") -> None:
+        bars: list[tuple[float, str]] = []
+        for caching, colour, shift in ((True, BLUE, -_HEIGHT / 2), (False, SKY, _HEIGHT / 2)):
+            rows = frame["caching"] == caching
+            places = [names.index(str(policy)) + shift for policy in frame["policy"][rows]]
+            label = "with the cache" if caching else "without"
+            ax.barh(places, costs[rows].fillna(0), _HEIGHT, color=colour, label=label)
+            for place, cost in zip(places, costs[rows], strict=True):
+                bars.append((0.0 if cost != cost else cost, money(cost)))  # noqa: PLR0124 - NaN
+                spot: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": SMALL}
+                ax.annotate(bars[-1][1], (bars[-1][0], place), va="center", **spot)
+        name_axis(ax.yaxis, [name.replace(" + ", "\n+ ") for name in names])
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        ax.set_xlim(0, end_for(ax, bars))
+        usd_axis(ax.xaxis)
 
-    ax = axes_or_new(ax)
-    names = list(dict.fromkeys(str(policy) for policy in frame["policy"]))
-    for caching, colour, shift in ((True, BLUE, -_HEIGHT / 2), (False, SKY, _HEIGHT / 2)):
-        rows = frame[frame["caching"] == caching]
-        places = [names.index(str(policy)) + shift for policy in rows["policy"]]
-        costs = [float(cost) if cost is not None else 0.0 for cost in rows["cost_usd"]]
-        label = "with the cache" if caching else "without"
-        bars = ax.barh(places, costs, _HEIGHT, color=colour, label=label)
-        ax.bar_label(bars, [format_usd(cost) for cost in rows["cost_usd"]], padding=3)
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.margins(x=0.18)
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_usd(round(value, 12))))
-    ax.grid(axis="x", color=MUTED, alpha=0.2)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_axisbelow(True)
-    legend(ax, 2)
-    ax.set_title("What if", loc="left", pad=24)
-    ax.set_xlabel("USD\nreplayed with the conversation's own token counts: an estimate")
-    ax.frame = frame  # type: ignore[attr-defined]  # a reader of the plot finds its numbers on it
-    if in_notebook():
-        print("What if, in USD:")  # noqa: T201 - the saved notebook compares this text
-        for name in names:
-            rows = frame[frame["policy"].astype(str) == name]
-            with_cache, without = (
-                format_usd(rows[rows["caching"] == kind]["cost_usd"].iloc[0]) for kind in (True, False)
-            )
-            print(f"  {name}: {with_cache} with the cache, {without} without")  # noqa: T201 - the same
-    return ax
+    words = [
+        f"{name}: {_of(frame, name, caching=True)} with the cache, {_of(frame, name, caching=False)} without"
+        for name in names
+    ]
+    about = "an estimate, replayed with the conversation's own token counts"
+    return draw(paint, frame, about, ("What if", "USD", ""), words, ax=ax, columns=2, grid="x")
+
+
+def _policies(frame: Any) -> list[str]:
+    import pandas as pd
+
+    missing = [name for name in _NEEDED if not isinstance(frame, pd.DataFrame) or name not in frame]
+    if missing:
+        raise LedgerError(
+            f"plots.what_if() draws what a history answers, and there is no {missing[0]!r} in this "
+            f"{type(frame).__name__}. Type: plots.what_if(chat.history.what_if([None, keep_last(6)]))."
+        )
+    return list(dict.fromkeys(str(policy) for policy in frame["policy"]))
+
+
+def _of(frame: "pd.DataFrame", name: str, *, caching: bool) -> str:
+    rows = frame[(frame["policy"].astype(str) == name) & (frame["caching"] == caching)]
+    return money(rows["cost_usd"].iloc[0] if len(rows) else None)

@@ -5,13 +5,18 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 
 from .calls import sums_of
-from .canvas import BLUE, MUTED, SKY, draw, inches, money, name_axis, records, shorten, span, usd_axis
+from .canvas import BLUE, MUTED, SKY, amount, draw, name_axis, records, shorten, usd_axis
+from .fit import SMALL, end_for, letters_in, width_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 _FEWEST_BARS = 3
+_DWARFED = 2
+"""How many times the dearest all others together may cost for their bar to be to scale."""
+_BROKEN = 1.25
+"""Else it is broken off at so many times the dearest."""
 _KEYS = {
     "cell": ["notebook", "cell"],
     "notebook": ["notebook"],
@@ -36,7 +41,11 @@ def models(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def models_frame(source: Any) -> "pd.DataFrame":
-    """What ``models`` draws: a row a model, the cost of its calls in USD, dearest first."""
+    """What ``models`` draws: a row a model, the cost of its calls in USD, dearest first.
+
+    ``cost_usd`` is what is settled, ``low`` and ``high`` are the least and the most that the priced calls cost; NaN
+    where none has a known price. ``unpriced`` counts the others.
+    """
     return _sums(sums_of(source), "model")
 
 
@@ -58,7 +67,7 @@ def top(source: Any, by: str = "cell", *, most: int = 10, ax: "Axes | None" = No
 
 
 def top_frame(source: Any, by: str = "cell", *, most: int = 10) -> "pd.DataFrame":
-    """What ``top`` draws: a row for each of the dearest, and one for all others together."""
+    """What ``top`` draws: a row for each of the dearest, and one for all others together, as ``models_frame``."""
     import pandas as pd
 
     if not isinstance(most, int) or most < 1:
@@ -69,7 +78,9 @@ def top_frame(source: Any, by: str = "cell", *, most: int = 10) -> "pd.DataFrame
     if len(sums) <= most + 1:
         return sums
     rest = sums.iloc[most:]
-    others = {by: f"{len(rest):,} others"} | rest.drop(columns=by).sum(numeric_only=True).to_dict()
+    others = {by: f"{len(rest):,} others"} | rest.drop(columns=by).sum(
+        numeric_only=True, min_count=1
+    ).to_dict()
     return pd.concat([sums.iloc[:most], pd.DataFrame([others])], ignore_index=True)
 
 
@@ -91,9 +102,8 @@ def _sums(calls: "pd.DataFrame", by: str) -> "pd.DataFrame":
         label = _short(names[by])
     unknown = "unknown" if by == "model" else f"no {by}"
     named = calls.assign(**{by: label.where(label != "", unknown)})
-    sums = (
-        named.groupby(by)[["calls", "cost_usd", "low", "high", "unpriced", "unfinished"]].sum().reset_index()
-    )
+    summed = ["calls", "cost_usd", "low", "high", "unpriced", "unfinished"]
+    sums = named.groupby(by)[summed].sum(min_count=1).reset_index()
     return sums.sort_values(["low", by], ascending=[False, True], ignore_index=True)
 
 
@@ -101,30 +111,31 @@ def _short(names: "pd.Series[Any]") -> "pd.Series[Any]":
     return names.astype(str).str.removesuffix(".ipynb")
 
 
-def _cost(row: dict[str, Any]) -> str:
-    known = row["high"] or row["calls"] > row["unpriced"]
-    return span(row["low"], row["high"]) if known else money(None)
-
-
 def _ranking(table: "pd.DataFrame", calls: "pd.DataFrame", by: str, title: str, ax: "Axes | None") -> "Axes":
     names = [str(name) for name in table[by]]
-    costs = [_cost(row) for row in records(table)]
+    costs = [amount(row["low"], row["high"], row["unpriced"]) for row in records(table)]
 
     def paint(ax: "Axes") -> None:
         rows = range(len(names))
-        ax.barh(rows, table["high"], 0.6, color=SKY, alpha=0.6)  # what unfinished calls leave open
-        colours = [MUTED if name.endswith(" others") else BLUE for name in names]
-        bars = ax.barh(rows, table["low"], 0.6, color=colours)
-        for bar, high, text in zip(bars, table["high"], costs, strict=True):
-            middle = bar.get_y() + bar.get_height() / 2
-            ax.annotate(
-                text, (high, middle), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
+        low, high = table["low"].fillna(0), table["high"].fillna(0)
+        others = names[-1].endswith(" others")
+        most = float(high.iloc[:-1].max() if others else high.max())
+        broken = others and high.iloc[-1] > _DWARFED * most > 0
+        if broken:  # drawn to scale it would press the named ones flat
+            low, high = low.clip(upper=_BROKEN * most), high.clip(upper=_BROKEN * most)
+            ax.text(
+                0.93 * _BROKEN * most, rows[-1], "//", color=ax.get_facecolor(), weight="bold", va="center"
             )
-        name_axis(ax.yaxis, [shorten(name, int(inches(ax) * 4)) for name in names])
+        ax.barh(rows, high, 0.6, color=SKY, alpha=0.6)  # what unfinished calls leave open
+        ax.barh(rows, low, 0.6, color=[*[BLUE] * (len(names) - others), *[MUTED] * others])
+        for row, end, text in zip(rows, high, costs, strict=True):
+            spot: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
+            ax.annotate(text, (end, row), va="center", fontsize=SMALL, **spot)
+        name_axis(ax.yaxis, [shorten(name, letters_in(width_of(ax) / 3)) for name in names])
         ax.set_ylim(
             max(len(names), _FEWEST_BARS) - 0.5, -0.5
         )  # the dearest on top, no bar wider than a third
-        ax.set_xlim(0, float(table["high"].max()) * 1.3 or 1)
+        ax.set_xlim(0, end_for(ax, zip(high, costs, strict=True)))
         usd_axis(ax.xaxis)
 
     words = [f"{name}: {cost}" for name, cost in zip(names, costs, strict=True)]

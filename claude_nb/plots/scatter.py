@@ -2,8 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .calls import PROMPT_CLASSES, calls_of
-from .canvas import BLUE, FEWEST, MUTED, ORANGE, VERMILION, count_axis, draw, money, records, usd_axis
+from .calls import PROMPT_CLASSES, calls_of, recorded_of
+from .canvas import (
+    BLUE,
+    FEWEST,
+    MUTED,
+    ORANGE,
+    VERMILION,
+    count_axis,
+    draw,
+    money,
+    records,
+    unknown_costs,
+    usd_axis,
+)
+from .fit import Box, Way, label_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,32 +53,11 @@ def per_call(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         )
         ax.plot(outliers["call"], outliers["cost_usd"], "D", color=VERMILION, markersize=5.5)
         ax.axhline(p95, color=MUTED, linestyle="--", linewidth=1)
-        ax.annotate(
-            f"95 % cost at most {money(p95)}",
-            (1, p95),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="right",
-            color=MUTED,
-        )
         right = max(float(table["call"].iloc[-1]), FEWEST) + 0.5
-        for row in records(outliers.nlargest(_NAMED, "cost_usd")):
-            side = ("right", (-7, 0)) if row["call"] > right / 2 else ("left", (7, 0))
-            where = f", cell {row['cell']}" if isinstance(row["cell"], str) else ""
-            ax.annotate(
-                f"call {row['call']:,}{where}: {money(row['cost_usd'])}",
-                (row["call"], row["cost_usd"]),
-                xytext=side[1],
-                textcoords="offset points",
-                ha=side[0],
-                va="center",
-                color=VERMILION,
-                fontsize=9,
-            )
         ax.set_xlim(0, right)
         count_axis(ax.xaxis)
         _usd_scale(ax, table["cost_usd"])
+        _label(ax, table, (right, p95))
 
     words = []
     if len(table):
@@ -74,7 +66,8 @@ def per_call(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         words.append(f"outliers: {len(outliers):,}")
         for row in records(outliers.nlargest(_NAMED, "cost_usd")):
             words.append(f"call {row['call']:,}: {money(row['cost_usd'])}, {row['model']}")
-    return draw(paint, table, calls, ("Cost per call", "call", "USD"), words, ax=ax)
+    labels = ("Cost per call", "call", "USD")
+    return draw(paint, table, calls, labels, words, ax=ax, blank=unknown_costs(calls))
 
 
 def per_call_frame(source: Any) -> "pd.DataFrame":
@@ -103,17 +96,19 @@ def latency(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         ax: Where to draw; a new figure if not given. Tokens per second get an axis of their own on its right.
 
     Raises:
-        LedgerError: The source has no frame of calls.
+        LedgerError: The source has no frame of calls, or does not keep their times, as a chat.
     """
-    calls = _streamed(calls_of(source))
+    asked = _timed(source)
+    calls = _streamed(asked)
     table = latency_frame(calls)
+    blank = "no streamed reply that ended well" if len(asked) and table.empty else ""
 
     def paint(ax: "Axes") -> None:
         right = ax.twinx()
         right.spines[["top", "left", "bottom"]].set_visible(False)
         dots: dict[str, Any] = {"alpha": 0.75, "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
         (first,) = ax.plot(table["prompt_tokens"], table["first_s"], "o", color=BLUE, **dots)
-        (speed,) = right.plot(table["prompt_tokens"], table["tokens_per_s"], "^", color=ORANGE, **dots)
+        right.plot(table["prompt_tokens"], table["tokens_per_s"], "^", color=ORANGE, **dots)
         if table["prompt_tokens"].max() > _WIDE * table["prompt_tokens"].median():
             ax.set_xscale("log")
         else:
@@ -122,16 +117,9 @@ def latency(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         for axes, name in ((ax, "first_s"), (right, "tokens_per_s")):
             axes.set_ylim(0, float(table[name].max()) * 1.1 or 1)
         right.set_ylabel("tokens per second")
-        names = ["time to first token (left)", "tokens per second (right)"]
-        ax.legend(
-            [first, speed],
-            names,
-            ncols=2,
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            frameon=False,
-            fontsize=8.5,
-        )
+        count_axis(right.yaxis)
+        first.set_label("time to first token (left)")
+        ax.plot([], [], "^", color=ORANGE, label="tokens per second (right)", **dots)  # for the legend
 
     words = []
     if len(table):
@@ -143,21 +131,46 @@ def latency(source: Any, *, ax: "Axes | None" = None) -> "Axes":
             words.append(f"time to first token: median {table['first_s'].median():.2f} s")
             words.append(f"output: median {table['tokens_per_s'].median():.0f} tokens per second")
     labels = ("Latency of streamed replies", "tokens of prompt", "seconds to first token")
-    ax = draw(paint, table, calls, labels, words, ax=ax)
-    if len(table):
-        ax.set_title(ax.get_title(loc="left"), loc="left", pad=24)
-    return ax
+    return draw(paint, table, asked if blank else calls, labels, words, ax=ax, columns=2, blank=blank)
 
 
 def latency_frame(source: Any) -> "pd.DataFrame":
     """What ``latency`` draws: a row a streamed call, ``prompt_tokens``, ``first_s``, ``tokens_per_s``."""
-    calls = _streamed(calls_of(source))
+    calls = _streamed(_timed(source))
     table = calls[["model"]].copy()
     table["prompt_tokens"] = calls[list(PROMPT_CLASSES)].fillna(0).sum(axis=1).astype("int64")
     table["first_s"] = calls["first_ms"] / 1e3
     rest = (calls["total_ms"] - calls["first_ms"]) / 1e3
     table["tokens_per_s"] = calls["output_tokens"].astype("float64") / rest.where(rest > 0)
     return table
+
+
+def _label(ax: "Axes", table: "pd.DataFrame", line: tuple[float, float]) -> None:
+    """What the line is, at its right end or else its left, and the dearest outliers, clear of the dots."""
+    said = f"95 % cost at most {money(line[1])}"
+    dots = table[["call", "cost_usd"]].to_numpy(dtype="float64")
+    ends: tuple[tuple[float, Way], ...] = (
+        (line[0], ("right", "bottom")),
+        (0.0, ("left", "bottom")),
+        (line[0], ("right", "top")),
+        (0.0, ("left", "top")),
+    )
+    boxes: list[Box] = []
+    for end, way in ends:
+        boxes = boxes or label_apart(ax, [((end, line[1]), said)], dots, [way], color=MUTED)
+    if not boxes:
+        boxes = label_apart(ax, [(line, said)], dots[:0], [ends[0][1]], color=MUTED)
+    outliers = table[table["outlier"]]
+    spots = []
+    for row in records(outliers.nlargest(_NAMED, "cost_usd")):
+        where = f", cell {row['cell']}" if isinstance(row["cell"], str) else ""
+        text = f"call {row['call']:,}{where}: {money(row['cost_usd'])}"
+        spots.append(((float(row["call"]), float(row["cost_usd"])), text))
+    label_apart(ax, spots, dots, taken=boxes, color=VERMILION)
+
+
+def _timed(source: Any) -> "pd.DataFrame":
+    return recorded_of(source, "latency", "the times of every call", "first_ms", "total_ms")
 
 
 def _streamed(calls: "pd.DataFrame") -> "pd.DataFrame":
@@ -174,6 +187,7 @@ def _usd_scale(ax: "Axes", costs: "pd.Series") -> None:
     middle = float(costs[costs > 0].median()) if (costs > 0).any() else 0.0
     if middle and float(costs.max()) > _WIDE * middle:
         ax.set_yscale("log")
+        ax.set_ylim(top=3 * float(costs.max()))  # room for names
         axis: Axis = ax.yaxis
         axis.set_major_formatter(FuncFormatter(lambda value, _: money(value)))
         axis.set_minor_locator(NullLocator())

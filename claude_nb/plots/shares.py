@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .calls import sums_of
-from .canvas import CLASSES, draw, ink
+from .calls import PROMPT_CLASSES, sums_of
+from .canvas import CLASSES, draw, ink, money
 from .listprice import RATES, rates_by_call
 
 if TYPE_CHECKING:
@@ -28,21 +28,27 @@ def shares(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
     calls = sums_of(source)
     table = shares_frame(calls)
+    unfinished = calls["output_tokens"].isna() & calls[list(PROMPT_CLASSES)].notna().any(axis=1)
+    if unfinished.any():  # a reply that was interrupted: what it had written was not counted
+        calls.attrs["notes"] = (f"output of {unfinished.sum():,} unknown",)
 
     def paint(ax: "Axes") -> None:
         left = [0.0, 0.0]
+        unknown = bool(table["share_of_cost"].isna().any())
         for name, row in table[table["tokens"] > 0].iterrows():
             label, colour = CLASSES[str(name)]
-            both = [float(row["share_of_cost"]), float(row["share_of_tokens"])]
+            both = [0.0 if unknown else float(row["share_of_cost"]), float(row["share_of_tokens"])]
             bars = ax.barh(["cost", "tokens"], both, 0.6, left=left, color=colour, label=label)
             texts = [f"{one:.0%}" if one > _WIDEST_UNLABELLED else "" for one in both]
             ax.bar_label(bars, texts, label_type="center", color=ink(colour))
             left = [begun + one for begun, one in zip(left, both, strict=True)]
+        if unknown:
+            ax.text(0.01, 0, money(None), va="center")
         ax.set_xlim(0, 1)
         ax.xaxis.set_major_formatter(PercentFormatter(1))
 
     words = [
-        f"{CLASSES[str(name)][0]}: {row['share_of_tokens']:.1%} of tokens, {row['share_of_cost']:.1%} of cost"
+        f"{CLASSES[str(name)][0]}: {row['share_of_tokens']:.1%} of tokens, {_percent(row['share_of_cost'])} of cost"
         for name, row in table.iterrows()
         if row["tokens"]
     ]
@@ -51,7 +57,10 @@ def shares(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def shares_frame(source: Any) -> "pd.DataFrame":
-    """What ``shares`` draws: a row a token class, its tokens, its cost at list price in USD, both as shares."""
+    """What ``shares`` draws: a row a token class, its tokens, its cost at list price in USD, both as shares.
+
+    Tokens of models without a known price have no part in the cost; NaN where no model has one.
+    """
     import pandas as pd
 
     calls = sums_of(source)
@@ -60,9 +69,13 @@ def shares_frame(source: Any) -> "pd.DataFrame":
     table = pd.DataFrame(
         {
             "tokens": counts.sum().astype("int64"),
-            "usd": {name: float((counts[name] * rates[RATES[name]]).sum()) for name in CLASSES},
+            "usd": {name: float((counts[name] * rates[RATES[name]]).sum(min_count=1)) for name in CLASSES},
         }
     )
     table["share_of_tokens"] = table["tokens"] / (table["tokens"].sum() or 1)
     table["share_of_cost"] = table["usd"] / (table["usd"].sum() or 1)
     return table if table["tokens"].any() else table.iloc[:0]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share == share else money(None)  # noqa: PLR0124 - NaN

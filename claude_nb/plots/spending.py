@@ -7,7 +7,20 @@ from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget
 
 from .calls import calls_of, sums_of
-from .canvas import BLUE, FEWEST, SKY, VERMILION, count_axis, draw, money, records, span, time_axis, usd_axis
+from .canvas import (
+    BLUE,
+    FEWEST,
+    SKY,
+    VERMILION,
+    amount,
+    count_axis,
+    draw,
+    money,
+    records,
+    time_axis,
+    unknown_costs,
+    usd_axis,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,16 +45,21 @@ def spend(source: Any, *, ax: "Axes | None" = None) -> "Axes":
     calls = sums_of(source)
     table = spend_frame(calls)
     labels = ("Spend, cumulative", "call", "USD")
-    return draw(lambda ax: _steps(ax, table), table, calls, labels, _spent(table), ax=ax)
+    blank = unknown_costs(calls)
+    return draw(lambda ax: _steps(ax, table), table, calls, labels, _spent(table), ax=ax, blank=blank)
 
 
 def spend_frame(source: Any) -> "pd.DataFrame":
-    """What ``spend`` draws: a row a call (of a very long ledger an hour), its cost and the running sums, in USD."""
+    """What ``spend`` draws: a row a call (of a very long ledger an hour), its cost and the running sums, in USD.
+
+    The sums are the least and the most that the priced calls so far cost: NaN before the first of them.
+    """
     calls = sums_of(source)
     table = calls[["ts", "model", "outcome", "simulated", "cost_usd", "unpriced", "unfinished"]].copy()
     table.insert(0, "call", calls["calls"].cumsum())
-    table["cumulative_low"] = calls["low"].fillna(0).cumsum()
-    table["cumulative_high"] = calls["high"].fillna(0).cumsum()
+    begun = calls["low"].notna().cumsum() > 0
+    table["cumulative_low"] = calls["low"].fillna(0).cumsum().where(begun)
+    table["cumulative_high"] = calls["high"].fillna(0).cumsum().where(begun)
     return table
 
 
@@ -84,7 +102,8 @@ def budget(limit: Budget, *, ax: "Axes | None" = None) -> "Axes":
             ax.set_xlim(table["ts"].iloc[0] if timed else 0, x.iloc[-1])
 
     title = f"Spend against the budget {period}"
-    ax = draw(paint, table, calls, (title, "UTC" if timed else "call", "USD"), _left(limit, table), ax=ax)
+    labels = (title, "UTC" if timed else "call", "USD")
+    ax = draw(paint, table, calls, labels, _left(limit, table), ax=ax, blank=unknown_costs(calls))
     most = float(limit.usd)
     ax.axhline(most, color=VERMILION, linestyle="--", linewidth=1.5)
     label = f"budget {money(most)} {period}"
@@ -101,7 +120,7 @@ def budget_frame(limit: Budget) -> "pd.DataFrame":
     calls = calls_of(limit.calls())
     table = spend_frame(calls).assign(projected=False)
     if limit.per == "call":
-        table["cumulative_low"], table["cumulative_high"] = calls["low"].fillna(0), calls["high"].fillna(0)
+        table["cumulative_low"], table["cumulative_high"] = calls["low"], calls["high"]
     if table.empty or limit.per == "call":
         return table
     last = table.iloc[-1]
@@ -153,7 +172,7 @@ def _spent(table: "pd.DataFrame") -> list[str]:
     if table.empty:
         return []
     last = table.iloc[-1]
-    return [f"spent {span(last['cumulative_low'], last['cumulative_high'])}"]
+    return [f"spent {amount(last['cumulative_low'], last['cumulative_high'], table['unpriced'].sum())}"]
 
 
 def _left(limit: Budget, table: "pd.DataFrame") -> list[str]:
@@ -161,12 +180,13 @@ def _left(limit: Budget, table: "pd.DataFrame") -> list[str]:
     made = table[~table["projected"]] if len(table) else table
     whole = float(limit.usd)
     if limit.per == "call" or made.empty:
-        dearest = made["cumulative_high"].max() if len(made) else 0.0
+        dearest = made["cumulative_high"].max() if len(made) else 0.0  # NaN where none is known
         return [f"dearest call {money(dearest)} of {money(whole)} per call"]
-    used = float(made["cumulative_high"].iloc[-1])
-    left, calls = max(whole - used, 0.0), int(made["call"].iloc[-1])
-    lines = [*_spent(made), f"left {money(left)} of {money(whole)}"]
-    if used and calls:
+    unpriced = made["unpriced"].sum()
+    used = made["cumulative_low" if unpriced else "cumulative_high"].max()
+    left, calls = max(whole - (used if used > 0 else 0.0), 0.0), int(made["call"].iloc[-1])
+    lines = [*_spent(made), f"left {'at most ' if unpriced else ''}{money(left)} of {money(whole)}"]
+    if used > 0 and calls and not unpriced:
         lines.append(f"about {int(left * calls / used):,} more calls like these")
     return lines
 

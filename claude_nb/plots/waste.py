@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from claude_nb.ledger import Ledger
 
-from .calls import MOST, calls_of
-from .canvas import BLUE, SKY, draw, money, name_axis, span, usd_axis
+from .calls import MOST, recorded_of
+from .canvas import BLUE, SKY, amount, draw, money, name_axis, span, usd_axis
+from .fit import SMALL, end_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,42 +35,51 @@ def waste(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         ax: Where to draw; a new figure if not given.
 
     Raises:
-        LedgerError: The source has no frame of calls.
+        LedgerError: The source has no frame of calls, or does not keep how they ended, as a chat.
     """
-    calls = calls_of(source)
+    import pandas as pd
+
+    calls = _ended(source)
     table = _kinds(source, calls)
 
     def paint(ax: "Axes") -> None:
         rows = range(len(table))
-        ax.barh(rows, table["high"], 0.6, color=SKY, alpha=0.7)
-        ax.barh(rows, table["low"], 0.6, color=BLUE)
-        for row, (_, kind) in enumerate(table.iterrows()):
-            ax.annotate(
-                _amount(kind),
-                (kind["high"], row),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-            )
+        low, high = table["low"].fillna(0), table["high"].fillna(0)
+        said = [_amount(kind) for _, kind in table.iterrows()]
+        ax.barh(rows, high, 0.6, color=SKY, alpha=0.7)
+        ax.barh(rows, low, 0.6, color=BLUE)
+        for row, end, text in zip(rows, high, said, strict=True):
+            spot: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
+            ax.annotate(text, (end, row), va="center", fontsize=SMALL, **spot)
         name_axis(ax.yaxis, [KINDS[str(name)].replace(": ", "\n") for name in table.index], fontsize=9)
         ax.set_ylim(len(table) - 0.5, -0.5)
-        ax.set_xlim(0, float(table["high"].max()) * 1.45 or 1)
+        ax.set_xlim(0, end_for(ax, zip(high, said, strict=True)))
         usd_axis(ax.xaxis)
 
-    words = [f"{name}: {_amount(row)}" for name, row in table.iterrows() if row["calls"]]
+    words = [
+        f"{name}: {_amount(row)}" for name, row in table.iterrows() if pd.notna(row["calls"]) and row["calls"]
+    ]
     if len(table):
         whole, low, high = calls["low"].sum(), table["low"].sum(), table["high"].sum()
+        known = low or calls["low"].notna().any()
         share = f", {low / whole:.1%} of {money(whole)}" if whole else ""
-        words.append(f"together {span(low, high)}{share}")
+        words.append(f"together {span(low, high) if known else money(None)}{share}")
     if len(table) and not isinstance(source, Ledger):
         words.append("duplicates: unknown, a frame holds no digests of prompts")
     return draw(paint, table, calls, ("Wasted spend", "USD", ""), words, ax=ax, grid="x")
 
 
 def waste_frame(source: Any) -> "pd.DataFrame":
-    """What ``waste`` draws: a row a kind of waste, its ``calls``, and from ``low`` to ``high`` its USD."""
-    return _kinds(source, calls_of(source))
+    """What ``waste`` draws: a row a kind of waste, its ``calls``, and from ``low`` to ``high`` its USD.
+
+    ``low`` and ``high`` are of the priced calls, NaN where there are calls and none has a known price; of duplicates in
+    a frame all are missing values.
+    """
+    return _kinds(source, _ended(source))
+
+
+def _ended(source: Any) -> "pd.DataFrame":
+    return recorded_of(source, "waste", "how every call ended", "outcome")
 
 
 def _kinds(source: Any, calls: "pd.DataFrame") -> "pd.DataFrame":
@@ -88,8 +98,11 @@ def _kinds(source: Any, calls: "pd.DataFrame") -> "pd.DataFrame":
         ("retried", later),
     ):
         kind = kind.mask(fits.astype(bool), name)
-    rows = calls.assign(kind=kind, calls=1, low=calls["low"].fillna(0), high=calls["high"].fillna(0))
-    return rows.groupby("kind")[["calls", "low", "high"]].sum().reindex(list(KINDS), fill_value=0)
+    grouped = calls.assign(kind=kind, calls=1).groupby("kind")[["calls", "low", "high", "unpriced"]]
+    table = grouped.sum(min_count=1).reindex(list(KINDS), fill_value=0).astype({"calls": "Int64"})
+    if not isinstance(source, Ledger):
+        table.loc["duplicate"] = None
+    return table
 
 
 def _is_repeated(source: Any, calls: "pd.DataFrame") -> "pd.Series":
@@ -102,5 +115,10 @@ def _is_repeated(source: Any, calls: "pd.DataFrame") -> "pd.Series":
 
 
 def _amount(kind: "pd.Series") -> str:
+    import pandas as pd
+
+    if pd.isna(kind["calls"]):
+        return "unknown: a frame holds no digests"
     count = int(kind["calls"])
-    return f"{span(kind['low'], kind['high'])}, {count:,} call{'' if count == 1 else 's'}"
+    cost = amount(kind["low"], kind["high"], kind["unpriced"])
+    return f"{cost}, {count:,} call{'' if count == 1 else 's'}"
