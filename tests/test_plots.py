@@ -414,7 +414,7 @@ class TestLooks:
 
     @pytest.mark.parametrize("plot", EVERY)
     def test_no_word_is_cut_off_in_a_figure_of_ours(self, plot):
-        table = calls(40, conversation="a", notebook="a-notebook-of-a-rather-long-name.ipynb", simulated=True)
+        table = calls(40, conversation="a", notebook="a-notebook-of-a-rather-long-name.ipynb")
         table.loc[3, ["cost_usd", "cost_low", "cost_high"]] = [None, 0.1, 30.0]
         table.loc[4, ["cost_usd", "cost_low", "cost_high", "model"]] = [
             None,
@@ -438,8 +438,8 @@ class TestLooks:
 
     def test_a_caption_in_narrow_axes_breaks_between_words(self):
         _, grid = plt.subplots(2, 2)
-        label = plots.spend(calls(5, simulated=True), ax=grid[0, 0]).get_xlabel()
-        assert {"simulated,", "billed;"} <= set(label.split())
+        label = plots.spend(calls(169, simulated=True), ax=grid[0, 0]).get_xlabel()
+        assert {"simulated,", "not", "billed;"} <= set(label.split())
         assert max(map(len, label.split("\n"))) < 35
 
     def test_a_legend_is_as_wide_as_the_axes(self):
@@ -573,11 +573,11 @@ class TestContext:
             assert apart(ax.get_xticklabels())
 
     def test_sizes_of_spikes_do_not_cover_each_other_and_every_spike_is_marked(self):
-        talks = [calls(10, conversation=name) for name in "abc"]
+        talks = [calls(10, conversation=name) for name in "abcdef"]
         for talk in talks:
             talk.loc[6:, "cache_read_input_tokens"] += 50_000
-        ax = plots.context(pd.concat(talks), ax=plt.subplots(figsize=(4, 3))[1])
-        assert len(ax.texts) == 3
+        ax = plots.context(pd.concat(talks), ax=plt.subplots(figsize=(3, 3))[1])
+        assert len(ax.texts) == 6
         assert apart([text for text in ax.texts if "+" in text.get_text()])
 
     @pytest.mark.parametrize("prompts", [[], [5], [10, 5], [100] * 9, list(range(100, 900, 100))])
