@@ -107,8 +107,8 @@ SAID = {
     "waterfall": (
         "What the messages add to the prompt: 1 real call; the last answered call; cell 9; claude-opus-5-5\n"
         "  system: 4,205 tokens\n"
-        "  messages 0 to 15: 2,959 tokens\n"
-        "  user text (message 16): 10,508 tokens\n"
+        "  messages 0 to 15: 3,007 tokens\n"
+        "  user text (message 16): 10,460 tokens\n"
         "  messages 17 to 26: 2,003 tokens\n"
         "  together 19,675 tokens, $0.013 with the reply\n"
     ),
