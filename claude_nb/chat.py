@@ -50,7 +50,8 @@ class Chat(Conversation):
         display: Whether replies are shown as they arrive.
 
     Attributes:
-        history: The conversation itself: ``chat.history.save(path)``, ``chat.history.undo()``, ``chat.history.fork()``.
+        history: The conversation itself: ``chat.history.save(path)`` (``History.load(path)`` reads it back),
+            ``chat.history.undo()``, ``chat.history.fork()``, …
         conversation: What its calls are called in the ledger: ``ledger.where(conversation=chat.conversation)``.
         model, confirm, max_tokens, max_turns, max_seconds, max_usd, display: As above; set, they count from the next
             message on.
