@@ -200,11 +200,11 @@ def test_a_line_with_a_field_of_another_kind_is_counted_and_the_rest_comes_in(le
     assert code(ledger).total().usd == 2 * COST
 
 
-def test_a_line_without_a_model_is_counted(ledger, logs):
+def test_a_line_without_a_model_or_a_message_is_counted(ledger, logs):
     bad = line("msg_2")
     del bad["message"]["model"]
-    found = ledger.import_claude_code(logs([bad, line()]))
-    assert (found.rows, found.malformed) == (1, 1)
+    found = ledger.import_claude_code(logs([bad, line(message=None), line(message="Hello"), line()]))
+    assert (found.rows, found.malformed) == (1, 3)
 
 
 ANY = st.recursive(

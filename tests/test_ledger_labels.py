@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_server import REQUEST, Reply, message, serving
 
+from claude_nb import Chat, Sandbox, connect
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
 from claude_nb.ledger.labels import current
@@ -308,6 +309,43 @@ def test_context_managers_made_of_labels_hold_for_the_code_that_uses_them():
 
     found = replies()
     assert (next(found), tags()) == (("gen",), ())
+
+
+def test_a_conversation_is_that_of_the_chat_and_of_what_its_tools_start(tmp_path):
+    """A tool asks by itself, by a thread it starts and by one that was there; another chat speaks beside them."""
+    ledger = Ledger(tmp_path / "spend.db")
+    script = iter([[{"type": "tool_use", "name": "look", "input": {}}], *["done"] * 9])
+    client = connect(ledger=ledger, sandbox=Sandbox(replies=lambda _: next(script)), quiet=True)
+
+    def ask(tag):
+        with label(tags=(tag,)):
+            client.messages.create(**REQUEST)
+
+    with started_thread() as in_older:
+        beside = Chat(client, display=False)
+
+        def look() -> str:
+            """Look."""
+            ask("tool")
+            in_thread(lambda: ask("its thread"))
+            in_older(lambda: ask("older thread"))
+            in_older(lambda: beside.send("Hi"))
+            in_older(lambda: ask("older thread again"))
+            return "seen"
+
+        chat = Chat(client, tools=[look], display=False)
+        chat.send("Look.")
+    frame = ledger.frame()
+    talks = {
+        tag: set(rows["conversation"].dropna()) for tag, rows in frame.groupby(frame["tags"].str.join(""))
+    }
+    assert talks == {
+        "": {chat.conversation, beside.conversation},
+        "tool": {chat.conversation},
+        "its thread": {chat.conversation},
+        "older thread": set(),
+        "older thread again": set(),
+    }
 
 
 @settings(max_examples=50, deadline=None)

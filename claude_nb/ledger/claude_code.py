@@ -138,8 +138,11 @@ def _take_line(log: Log, line: bytes) -> None:
         log.malformed += 1
         return
     record = _unwrapped(record)
-    message = record.get("message") if isinstance(record, Mapping) else None
-    if not isinstance(message, Mapping) or record.get("type") != "assistant":
+    if not isinstance(record, Mapping) or record.get("type") != "assistant":
+        return
+    message = record.get("message")
+    if not isinstance(message, Mapping):
+        log.malformed += 1
         return
     if message.get("model") == _MADE_UP or record.get("isApiErrorMessage"):
         log.skipped += 1

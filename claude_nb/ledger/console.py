@@ -121,7 +121,9 @@ def _header(file: Path) -> tuple[list[str], str, list[bytes]]:
         delimiter = max(",;\t", key=told.count)
         return next(csv.reader([told], delimiter=delimiter), []), delimiter, rest
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LedgerError(f"{file} cannot be read: {error}.") from error
+        raise LedgerError(
+            f"{file} cannot be read: {error}. Download it from the Console once more."
+        ) from error
 
 
 def _lines(file: Path) -> Iterator[dict[str, str] | None]:
