@@ -20,7 +20,7 @@ from claude_nb.lab import asystem_effect, system_effect
     [
         ("max_token", r"Chat.send\(\) has no argument max_token=. Did you mean max_tokens=\?"),
         ("on_truncated", r"Did you mean on_truncation=\?"),
-        ("thinkin", r"Did you mean thinking=\?"),
+        ("thinking_", r"Did you mean thinking=\?"),
         ("temperature", r"help\(client.messages.create\).*extra_body=\{'temperature': …\}"),
         ("mcp_servers", r"argument of the beta API. Name the beta with it: betas="),
     ],
