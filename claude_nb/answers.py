@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from .bill import cost_of
 from .columns import Columns
 from .errors import BadStream
 from .footer import footer
+from .ledger.blocks import carried
 from .models import SANDBOX_HEADER
 from .outcome import INTERRUPTED, in_words
 from .servers import checked, streaming, streaming_async
@@ -86,7 +86,7 @@ def ask_all(
         clocks = [_Clock(label, columns, place) for place, (label, _) in enumerate(asked)]
         try:
             answers = [
-                pool.submit(copy_context().run, _ask, client, clock, {**request, **options})
+                pool.submit(carried().run, _ask, client, clock, {**request, **options})
                 for clock, (_, request) in zip(clocks, asked, strict=True)
             ]
             return tuple(answer.result() for answer in answers)

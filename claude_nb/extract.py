@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from .bill import cost_of
 from .client import client_for
 from .errors import ClaudeNbError, PromptError
 from .ledger import format_usd
+from .ledger.blocks import carried
 from .models import MODEL, usable
 from .options import check_options
 from .outcome import in_words
@@ -96,7 +96,7 @@ def extract_many(
         return job.frame(quiet=quiet)
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="claude_nb extract")
     try:
-        futures = [pool.submit(copy_context().run, _ask, client, row) for row in job.todo()]
+        futures = [pool.submit(carried().run, _ask, client, row) for row in job.todo()]
         with Progress(len(futures), quiet=quiet) as progress:
             for future in as_completed(futures):
                 progress.step(cost_of(future.result().message))

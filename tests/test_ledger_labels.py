@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_server import REQUEST, Reply, message, serving
 
-from claude_nb import Chat, Sandbox, connect
+from claude_nb import Chat, Sandbox, compare, connect, extract_many
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
 from claude_nb.ledger.labels import current
@@ -346,6 +346,21 @@ def test_a_conversation_is_that_of_the_chat_and_of_what_its_tools_start(tmp_path
         "older thread": set(),
         "older thread again": set(),
     }
+
+
+def test_what_a_thread_starts_by_way_of_this_package_has_that_threads_labels(tmp_path):
+    ledger = Ledger(tmp_path / "spend.db")
+    client = connect(ledger=ledger, sandbox=Sandbox(), quiet=True)
+
+    def work():
+        compare("Hi", models=["claude-haiku-5-5", "claude-opus-5-5"], client=client, display=False)
+        extract_many(["Ada", "Bea"], str, client=client, quiet=True)
+
+    with started_thread() as in_older, label(tags=("x",), conversation="c"):
+        in_older(work)
+        assert set(ledger.frame()["tags"]) == {()}
+        in_thread(work)
+    assert sorted(ledger.frame()["tags"]) == [()] * 4 + [("x",)] * 4
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 from claude_nb.ledger import label
+from claude_nb.ledger.blocks import carried
 from claude_nb.models import SANDBOX_HEADER
 from claude_nb.screens import Notebook
 from claude_nb.servers import advise, checked, streaming, streaming_async
@@ -230,7 +230,7 @@ class Talk:
         return checked(reading, stream.response.request.url.host)
 
     def _beside(self, work: Callable[..., Any], *arguments: Any) -> None:
-        context = copy_context()
+        context = carried()
         Thread(target=context.run, args=(work, *arguments), name="claude_nb chat.app", daemon=True).start()
 
 

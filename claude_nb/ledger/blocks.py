@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TypeAlias
@@ -80,6 +80,13 @@ def take_root() -> None:
     """Mark the main thread's context, so that a copy of it is told from the context of a new thread."""
     if threading.current_thread() is threading.main_thread() and _own.get() is None:
         _own.set(())
+
+
+def carried() -> Context:
+    """A copy of this context for a thread that goes on from here: its calls have the labels of a call made here."""
+    context = copy_context()
+    context.run(_own.set, _all())
+    return context
 
 
 def in_force() -> Blocks:
