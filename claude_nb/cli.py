@@ -201,8 +201,11 @@ def _spend(options: argparse.Namespace) -> int:
     from .ledger import Ledger
     from .spend import besides, export, from_source, picture, report, total
 
-    ledger = Ledger()
+    ledger = Ledger().since(options.since) if options.since else Ledger()
     found = None
+    if not ledger.exists() and options.claude_code is None and not options.console:
+        print(f"Nothing is recorded yet: there is no ledger at {ledger.location}.", file=sys.stderr)
+        return 0
     if options.claude_code is not None:
         found = ledger.import_claude_code(options.claude_code or None)
     elif options.console:
@@ -211,8 +214,6 @@ def _spend(options: argparse.Namespace) -> int:
         print(found, file=sys.stderr)  # the numbers alone go to stdout
     if source := found.source if found else options.source:
         ledger = from_source(ledger, source)
-    if options.since:
-        ledger = ledger.since(options.since)
     if options.form:
         print(export(ledger, options.by, options.form, simulated=options.simulated).rstrip())
         return 0

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("model", "notebook", "day", "tag", "conversation", "outcome", "cell", "project", "user", "source")
+_FRESH = ("input_tokens", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_READ = "cache_read_input_tokens"
 _SHOWN = ("calls", "input", "cached", "output", "cost")
 _NOTHING = "-"  # the group of calls without a tag, a notebook, …
 
@@ -104,14 +106,13 @@ def _label(name: Any) -> str:
 
 
 def _cells(row: Any) -> list[str]:
-    written = row["ephemeral_5m_input_tokens"] + row["ephemeral_1h_input_tokens"]
-    cost = format_usd(row["cost_usd"]) if row["cost_usd"] == row["cost_usd"] else "unknown"
-    fresh = row["input_tokens"] + written
-    return [
-        f"{row['calls']:,}",
-        *(_number(part) for part in (fresh, row["cache_read_input_tokens"], row["output_tokens"])),
-        cost,
-    ]
+    import pandas as pd
+
+    fresh = [row[name] for name in _FRESH if pd.notna(row[name])]
+    unsure = [f"{row[name]:,} {name}" for name in ("unfinished", "unpriced") if row[name]]
+    cost = "unknown" if pd.isna(row["cost_usd"]) else " + ".join([format_usd(row["cost_usd"]), *unsure])
+    numbers = (sum(fresh) if fresh else None, row[_READ], row["output_tokens"])
+    return [f"{row['calls']:,}", *map(_number, numbers), cost]
 
 
 def _number(value: Any) -> str:

@@ -3,7 +3,9 @@ import io
 import json
 from datetime import UTC, date, datetime
 
+import anthropic
 import pytest
+from ledger_server import REQUEST, Reply, message, serving
 from replay import ASK, Replay
 
 from claude_nb import Ledger, connect, plots
@@ -96,11 +98,30 @@ def test_a_picture_that_cannot_be_written_is_one_line(spent, capsys, tmp_path):
     assert said.count("\n") == 1
 
 
-def test_wrong_words_are_explained(capsys, tmp_path):
+def test_wrong_words_are_explained(spent, capsys, tmp_path):
     assert main(["spend", "--since", "soon"]) == 1
     assert '"7d"' in capsys.readouterr().err
     assert main(["spend", "--png", str(tmp_path / "spend.pdf")]) == 1
     assert "does not end in .png" in capsys.readouterr().err
+
+
+def test_where_nothing_is_recorded_nothing_is_made(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLAUDE_NB_LEDGER", str(tmp_path / "nowhere" / "x.db"))
+    assert main(["spend"]) == 0
+    assert "no ledger at" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_group_says_what_its_cost_leaves_out_and_its_tokens_do_not_need_every_class(capsys):
+    bare = {"usage": {"input_tokens": 100, "output_tokens": 1}}  # a server without a cache
+    replies = [bare, bare | {"usage": bare["usage"] | {"service_tier": "priority"}}]
+    with serving(*(Reply(message(one["usage"])) for one in replies)) as server:
+        client = Ledger().meter(anthropic.Anthropic(api_key="x", base_url=server.url))
+        for _ in replies:
+            client.messages.create(**REQUEST)
+    row = out(capsys).splitlines()[1]
+    assert row.split()[1:5] == ["2", "200", "unknown", "2"]
+    assert row.endswith("+ 1 unpriced")
 
 
 def test_a_price_nobody_knows_is_unknown_and_not_zero(capsys):

@@ -74,6 +74,10 @@ class Ledger(Asking):
         """The budgets that hold now for this database in this process, those of ``connect(budget=...)`` too."""
         return tuple(self._store.budgets)
 
+    def exists(self) -> bool:
+        """Whether there is something to read without making it: a file that is there, a database, or memory."""
+        return self._store.path is None or self._store.path.exists()
+
     # ---- recording
 
     def middleware(self, *, simulated: bool = False) -> "Meter":
