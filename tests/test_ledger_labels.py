@@ -383,6 +383,28 @@ def test_whatever_tasks_interleave_each_has_its_own_labels(names, data):
     assert asyncio.run(main()) == [()] * (len(names) + 1)
 
 
+def test_labels_without_a_with_are_told():
+    with pytest.warns(
+        UserWarning, match=r"no call has the labels conversation='c', tags=\('x',\).*with"
+    ) as told:
+        label(conversation="c", tags=("x",))
+    assert told[0].filename == __file__
+    with label(tags=("x",)) as nothing, (labels := label(tags=("y",))):
+        assert (nothing, repr(labels)) == (None, "<labels tags=('y',): for the calls inside a with>")
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_that_are_used_are_not_told():
+    with label(tags=("x",)):
+        pass
+
+    @label(tags=("y",))
+    def ask():
+        return tags()
+
+    assert ask() == ("y",)
+
+
 @pytest.mark.parametrize("wrong", [3, None, "text", [3], [""], b"x", [None]])
 def test_tags_that_are_none_are_refused_with_what_to_type(wrong):
     with pytest.raises(LedgerError, match=r"label\(tags=\(|a short text"):

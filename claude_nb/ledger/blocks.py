@@ -18,11 +18,12 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import TypeAlias
+from types import FrameType, TracebackType
+from typing import Any, TypeAlias
+from warnings import warn
 from weakref import WeakSet
 
 _PAUSES = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -57,9 +58,44 @@ _shared: list[Block] = []
 """What the main thread has open and the threads started in it are in."""
 
 
+class Labelling(AbstractContextManager[None]):
+    """Labels for everything inside a ``with``, or in a function that it decorates; it warns where it is neither.
+
+    Args:
+        given: The labels but for the tags.
+        tags: The tags.
+    """
+
+    def __init__(self, given: Mapping[str, str], tags: tuple[str, ...]) -> None:
+        self._used = False
+        self._told = ", ".join([*(f"{name}={value!r}" for name, value in given.items()), f"tags={tags!r}"])
+        self._opened = _opened(given, tags)
+
+    def __call__(self, function: Any) -> Any:
+        """The function, labelled whenever it runs."""
+        self._used = True
+        return self._opened(function)
+
+    def __enter__(self) -> None:
+        self._used = True
+        self._opened.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"<labels {self._told}: for the calls inside a with>"
+
+    def __del__(self) -> None:
+        if not self._used and not sys.is_finalizing():
+            told = f"no call has the labels {self._told}: write with before them, and put the calls inside."
+            warn(told, stacklevel=2)
+
+
 @contextmanager
-def opened(given: Mapping[str, str], tags: tuple[str, ...]) -> Iterator[None]:
-    """Everything inside the ``with`` is in a block of these labels."""
+def _opened(given: Mapping[str, str], tags: tuple[str, ...]) -> Iterator[None]:
     opener = _opener(sys._getframe())  # noqa: SLF001 - the documented way to know who asks
     outer = _all()
     block = Block(given, tags, opener if opener.f_code.co_flags & _PAUSES else None, _flow())
@@ -120,16 +156,16 @@ def _is_paused(block: Block) -> bool:
 
 
 def _opener(frame: FrameType) -> FrameType:
-    """The frame whose ``with`` it is: ``contextlib`` and the generators it runs only stand between."""
+    """The frame whose ``with`` it is: this module, ``contextlib`` and the generators it runs stand between."""
     while (caller := frame.f_back) and (
-        _is_contextlib(frame) or (frame.f_code.co_flags & _PAUSES and _is_contextlib(caller))
+        _stands_between(frame) or (frame.f_code.co_flags & _PAUSES and _stands_between(caller))
     ):
         frame = caller
     return frame
 
 
-def _is_contextlib(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__") == contextlib.__name__
+def _stands_between(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") in (contextlib.__name__, __name__)
 
 
 def _flow() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from claude_nb.errors import LedgerError
 
-from .blocks import in_force, opened, take_root
+from .blocks import Labelling, in_force, take_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ def label(
     Raises:
         LedgerError: A label is not text.
 
+    Warns:
+        UserWarning: There was no ``with``, so that no call has them.
+
     Example:
         >>> with label(project="thesis", tags=("draft",)):
         ...     chat.send("...")  # doctest: +SKIP
@@ -82,7 +85,7 @@ def label(
     for name, value in (*given.items(), *(("tag", tag) for tag in tags)):
         if not isinstance(value, str | None) or (name == "tag" and not value):
             raise LedgerError(f"A {name} is a short text, not {value!r}.")
-    return opened({name: value for name, value in given.items() if value}, tags)
+    return Labelling({name: value for name, value in given.items() if value}, tags)
 
 
 def current() -> Labels:

@@ -172,7 +172,8 @@ class Ledger(Asking):
     def import_console(self, path: str | os.PathLike[str]) -> "Imported":
         """Bring in a CSV export of the Console: usage as source ``"console-usage"``, cost as ``"console-cost"``.
 
-        A line is a sum over many calls, so that their number is unknown. Importing again adds only what is new.
+        A line is a sum over many calls, so that their number is unknown. Importing again adds only what is new. Lines
+        that cannot be read are counted, and the rest comes in.
 
         Args:
             path: A CSV file, or a folder of them.
@@ -208,7 +209,7 @@ class Ledger(Asking):
             api_key_ids: Only usage with these keys (``apikey_…``).
 
         Raises:
-            LedgerError: There is no Admin key, or the invoice or the ledger cannot be read.
+            LedgerError: There is no Admin key, the invoice or the ledger cannot be read, or an amount is not in USD.
 
         Source: ``/v1/organizations/analytics/usage`` and ``cost`` (not for individual accounts).
         """
