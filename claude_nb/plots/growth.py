@@ -159,6 +159,8 @@ def _stack(ax: "Axes", table: "pd.DataFrame", names: list[str]) -> None:
 
 def _mark(ax: "Axes", table: "pd.DataFrame") -> None:
     """Marks of the largest spikes, with their size where it does not cover that of a larger one."""
+    from matplotlib.patheffects import withStroke
+
     across = width_of(ax) / max(int(table["place"].iloc[-1]), FEWEST)
     up = height_of(ax) / float(table["prompt_tokens"].max())
     said: list[tuple[float, float]] = []
@@ -167,14 +169,19 @@ def _mark(ax: "Axes", table: "pd.DataFrame") -> None:
         x, y = turn["place"] * across, turn["prompt_tokens"] * up
         free = all(abs(x - a) > wide(len(size) + 1, SMALL) or abs(y - b) > 3 * SMALL / 72 for a, b in said)
         said += [(x, y)] if free else []
+        beside = x > wide(len(size) + 1, SMALL)  # the turns before are lower, those after it are not
         ax.annotate(
             f"{size if free else ''}\n▼",
             (turn["place"], turn["prompt_tokens"]),
-            ha="center",
+            (SMALL / 2 if beside else 0, 0),
+            textcoords="offset points",
+            ha="right" if beside else "center",
             va="bottom",
+            multialignment="right" if beside else "center",
             color=VERMILION,
             fontsize=SMALL,
             linespacing=0.9,
+            path_effects=[withStroke(linewidth=3, foreground=ax.get_facecolor())],
         )
 
 
