@@ -459,6 +459,19 @@ class TestLooks:
         first, last = mpl.dates.num2date(ax.get_xlim())
         assert (f"{first:%m-%d}", f"{last:%m-%d}") == ("10-26", "11-03")
 
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("size", [(8, 3.6), (3, 2)])
+    @pytest.mark.parametrize("days", [0, 1, 5, 17, 45, 90, 200, 700, 4_000])
+    def test_any_span_of_days_has_ticks_that_name_them(self, days, size):
+        table = calls(3)
+        table.loc[2, "ts"] += pd.Timedelta(days=days)
+        ax = plots.daily(table, ax=plt.subplots(figsize=size, layout="constrained")[1])
+        ax.figure.canvas.draw()
+        shown = [text for text in ax.get_xticklabels() if text.get_text()]
+        assert 2 <= len(shown) <= 8
+        assert ":" not in "".join(text.get_text() for text in shown)
+        assert size[0] < 8 or apart(shown)
+
     def test_a_month_is_named_by_its_own_name(self):
         with Budget(5, per="month", ledger=Ledger(":memory:")) as limit:
             ax = plots.budget(asked_with(limit))

@@ -209,8 +209,10 @@ def time_axis(axis: "Axis") -> None:
     """Days, or hours of one day, each with its month: the year stands in the caption."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    most = max(min(int(width_of(axis.axes) / 0.75), 8), 3)
-    locator = AutoDateLocator(minticks=min(most, 5), maxticks=most)  # type: ignore[no-untyped-call]  # matplotlib's own
+    most = max(
+        min(int(width_of(axis.axes) / 0.75), 8), 5
+    )  # of fewer matplotlib finds no steps between its units
+    locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]  # matplotlib's own
     axis.set_major_locator(locator)
     axis.set_major_formatter(
         ConciseDateFormatter(  # type: ignore[no-untyped-call]  # the same

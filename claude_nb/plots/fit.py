@@ -33,27 +33,27 @@ _AROUND: tuple[Way, ...] = (
 
 def width_of(ax: "Axes") -> float:
     """Inches from side to side of the axes; about, where a layout engine decides when the figure is drawn."""
-    figure, spec = ax.get_figure(root=True), ax.get_subplotspec()
+    figure, spec = ax.get_figure(), ax.get_subplotspec()
     if figure is None:
         return WIDTH
     if figure.get_layout_engine() is None:
-        return float(ax.get_position().width * figure.get_figwidth())
+        return float(ax.get_position().width * figure.bbox.width / figure.dpi)
     share = len(spec.colspan) / spec.get_gridspec().ncols if spec is not None else 1
     names = max(
         (len(line) for label in ax.get_yticklabels() for line in label.get_text().split("\n")), default=0
     )
-    return max(float(figure.get_figwidth()) * share - 0.6 - wide(names), 1.0)
+    return max(float(figure.bbox.width / figure.dpi) * share - 0.6 - wide(names), 1.0)
 
 
 def height_of(ax: "Axes") -> float:
     """Inches from top to bottom of the axes, as ``width_of``."""
-    figure, spec = ax.get_figure(root=True), ax.get_subplotspec()
+    figure, spec = ax.get_figure(), ax.get_subplotspec()
     if figure is None:
         return HEIGHT
     if figure.get_layout_engine() is None:
-        return float(ax.get_position().height * figure.get_figheight())
+        return float(ax.get_position().height * figure.bbox.height / figure.dpi)
     share = len(spec.rowspan) / spec.get_gridspec().nrows if spec is not None else 1
-    return max(float(figure.get_figheight()) * share - 1.1, 0.5)
+    return max(float(figure.bbox.height / figure.dpi) * share - 1.1, 0.5)
 
 
 def wide(letters: int, points: float = 10) -> float:

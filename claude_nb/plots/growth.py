@@ -50,7 +50,8 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
         _mark(ax, table)
         ax.set_xlim(0.4, max(float(table["place"].iloc[-1]), FEWEST) + 0.6)
         peak = float(table["prompt_tokens"].max())
-        ax.set_ylim(0, peak * (1.15 if table["spike"].any() or many else 1.05) or 1)
+        room = max(0.36 / height_of(ax), 0.15)  # of a spike's mark
+        ax.set_ylim(0, peak * (1 + room if table["spike"].any() or many else 1.05) or 1)
         limit = _window(table)
         if limit is not None:
             ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=1.5)
