@@ -290,11 +290,24 @@ def phase(name):
         yield
 
 
+class Phase:
+    """The same as a class."""
+
+    def __init__(self, name):
+        self.labels = label(tags=(name,))
+
+    def __enter__(self):
+        self.labels.__enter__()
+
+    def __exit__(self, *error):
+        self.labels.__exit__(*error)
+
+
 def test_context_managers_made_of_labels_hold_for_the_code_that_uses_them():
-    with phase("one"), ExitStack() as stack:
-        stack.enter_context(phase("two"))
-        stack.enter_context(label(tags=("three",)))
-        assert tags() == in_thread() == ("one", "two", "three")
+    with phase("one"), Phase("two"), ExitStack() as stack:
+        stack.enter_context(phase("three"))
+        stack.enter_context(label(tags=("four",)))
+        assert tags() == in_thread() == ("one", "two", "three", "four")
     assert tags() == in_thread() == ()
 
     @label(tags=("decorated",))
@@ -303,12 +316,13 @@ def test_context_managers_made_of_labels_hold_for_the_code_that_uses_them():
 
     assert ask() == ask() == (("decorated",), ("decorated",))
 
-    def replies():
-        with phase("gen"):
+    def replies(manager):
+        with manager("gen"):
             yield tags()
 
-    found = replies()
-    assert (next(found), tags()) == (("gen",), ())
+    for manager in (phase, Phase):
+        found = replies(manager)
+        assert (next(found), tags()) == (("gen",), ())
 
 
 def test_a_conversation_is_that_of_the_chat_and_of_what_its_tools_start(tmp_path):

@@ -10,6 +10,7 @@ in a coroutine or a generator (others run while it waits), and blocks opened aft
 longer may still work on something older).
 
 A generator shares its context with whoever reads it; while it waits at a ``yield``, its blocks are not the reader's.
+They are those of what is started with a copy of the context meanwhile, since the generator may have started it.
 """
 
 import asyncio
@@ -156,7 +157,7 @@ def _is_paused(block: Block) -> bool:
 
 
 def _opener(frame: FrameType) -> FrameType:
-    """The frame whose ``with`` it is: this module, ``contextlib`` and the generators it runs stand between."""
+    """The frame whose ``with`` it is: other context managers, and generators that are ones, stand between."""
     while (caller := frame.f_back) and (
         _stands_between(frame) or (frame.f_code.co_flags & _PAUSES and _stands_between(caller))
     ):
@@ -165,7 +166,8 @@ def _opener(frame: FrameType) -> FrameType:
 
 
 def _stands_between(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__") in (contextlib.__name__, __name__)
+    module, function = frame.f_globals.get("__name__"), frame.f_code.co_name
+    return module in (contextlib.__name__, __name__) or function in ("__enter__", "__aenter__")
 
 
 def _flow() -> tuple[int, int]:
