@@ -209,9 +209,8 @@ def time_axis(axis: "Axis") -> None:
     """Days, or hours of one day, each with its month: the year stands in the caption."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    most = max(
-        min(int(width_of(axis.axes) / 0.75), 8), 5
-    )  # of fewer matplotlib finds no steps between its units
+    fit = int(width_of(axis.axes) / 0.75)
+    most = max(min(fit, 8), 5)  # with fewer matplotlib finds no step between two of its units
     locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]  # matplotlib's own
     axis.set_major_locator(locator)
     axis.set_major_formatter(
