@@ -8,16 +8,14 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from . import labels
-from .batches import reserved
-from .money import to_pico
-from .prices import MOST_TOKENS, billed_requests, cost_interval, price_usage
+from .costs import FREE, UNBILLED, cost_columns, reserving
+from .prices import MOST_TOKENS, billed_requests
 from .prompt import digest_prompt
-from .rates import normalise, price_version
+from .rates import normalise
 from .refusals import is_unbilled_refusal
 from .texts import hide_keys
 from .tools import hourly_tools
@@ -34,9 +32,6 @@ IMPORTED = "imported"
 """The op of a row that another program counted."""
 
 _PATHS = re.compile(r"/v1/messages(?:/(count_tokens)|/(batches)(?:/([^/?]+)/(results))?)?(?:\?|$)")
-_FREE = ("count_tokens", "batches", "batches.results")
-"""Requests that cost nothing themselves; a batch is paid by its items."""
-_UNBILLED = ("http_error", "budget_refused")
 
 
 def operation(method: str, url: str) -> tuple[str, str | None] | None:
@@ -89,12 +84,6 @@ def opening_row(request: Any, op: str, lineage: "Lineage", *, simulated: bool) -
     return row | reserving(row)
 
 
-def reserving(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The cost of a row that is not sent yet; its most is kept for budgets even if nobody can price the reply."""
-    costs = cost_columns(row)
-    return costs | {"reserved_pico": costs["cost_high_pico"]}
-
-
 def settle(
     row: dict[str, Any],
     seen: Seen,
@@ -108,7 +97,7 @@ def settle(
     row["outcome"] = outcome
     if seen.ended and not seen.container:
         row["unpriced_tools"] = None
-    row["usage_final"] = (seen.ended and seen.counted) or unsent or row["op"] in _FREE or outcome in _UNBILLED
+    row["usage_final"] = (seen.ended and seen.counted) or unsent or row["op"] in FREE or outcome in UNBILLED
     row["unbilled_refusal"] = is_unbilled_refusal(
         row["stop_reason"], row["refusal_category"], produced=seen.produced
     )
@@ -175,62 +164,6 @@ def _classes(usage: Mapping[str, Any]) -> dict[str, int | None]:
 def _sum(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
-
-
-def cost_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The cost of a settled row: exact, an interval when its usage is not final, None where unknown."""
-    cost, low, high = _costs(row)
-    return {
-        "cost_pico": to_pico(cost),
-        "cost_low_pico": to_pico(low),
-        "cost_high_pico": to_pico(high),
-        "price_version": price_version(),
-    }
-
-
-def _costs(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
-    reserves, most = reserved(row.get("worst")) if row["op"] == "batches" else (False, None)
-    if reserves and row["outcome"] in ("open", "ok"):
-        return None, Decimal(0), most
-    unsent = row["outcome"] == "no_response" and row["usage_final"]
-    if unsent or row["op"] in _FREE or row["outcome"] in _UNBILLED:
-        zero = Decimal(0)
-        return zero, zero, zero
-    model, at = row["model"] or "", datetime.fromisoformat(row["ts"])
-    usage = json.loads(row["usage"]) if row.get("usage") else None
-    regional = bool(row.get("regional"))
-    if row["usage_final"] and usage is not None:
-        refused = bool(row.get("unbilled_refusal"))
-        halved = row["op"] == "messages" and None in (usage.get("input_tokens"), usage.get("output_tokens"))
-        unreported = (_is_blank(usage) or halved) and not refused
-        cost = None if unreported else price_usage(model, usage, at, refused=refused, regional=regional)
-        return cost, cost, cost
-    worst = json.loads(row["worst"]) if row.get("worst") else None
-    if usage is None and row.get("regional") is None and worst and worst.get("inference_geo") != "us":
-        regional = True  # where it will run is not known yet: an endpoint or a workspace can add a surcharge
-    low, high = cost_interval(
-        model,
-        usage,
-        at,
-        max_tokens=row.get("max_tokens"),
-        streamed_chars=row.get("streamed_chars") or 0,
-        worst=worst,
-        regional=regional,
-    )
-    return None, low, high
-
-
-def _is_blank(usage: Mapping[str, Any]) -> bool:
-    """A usage that reports nothing: a real reply has read at least one token."""
-    return not usage.get("iterations") and not any(
-        usage.get(name)
-        for name in (
-            "input_tokens",
-            "output_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-        )
-    )
 
 
 def batch_row(

@@ -16,9 +16,10 @@ from anthropic import APIConnectionError, Middleware
 from claude_nb.errors import LedgerError
 from claude_nb.models import SANDBOX_HEADER
 
-from .attempt import is_regional, opening_row, operation, provider_of, reserving
+from .attempt import is_regional, opening_row, operation, provider_of
 from .batches import reservation
 from .budget import admit
+from .costs import reserving
 from .record import Record
 from .sessions import SESSION, session_of
 from .tee import tee

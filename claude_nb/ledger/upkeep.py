@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 
-from .attempt import IMPORTED, SESSION, cost_columns
+from .attempt import IMPORTED, SESSION
+from .costs import cost_columns
 from .schema import attempts
 from .sessions import SESSION as SESSION_OP
 from .store import ABANDONED
