@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+import warnings
 from contextlib import suppress
 from functools import partial
 
@@ -849,3 +850,33 @@ class TestALongLedger:
 
 def _note(asked, _connection, _cursor, sql, values, *_):
     asked.append((sql, values))
+
+
+def test_many_models_with_names_as_long_as_addresses_leave_room_for_the_plot():
+    table = calls(60)
+    table["model"] = [
+        f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-{n}" for n in range(60)
+    ]
+    assert len(plots.models_frame(table)) == 21
+    assert plots.models_frame(table)["model"].iloc[-1] == "40 others"
+    figure = plots.dashboard(table)[0].get_figure(root=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where the layout collapses
+        figure.canvas.draw()
+
+
+def test_a_prompt_without_a_token_is_said_not_drawn():
+    table = calls(1).assign(input_tokens=0, cache_read_input_tokens=0, ephemeral_5m_input_tokens=0)
+    assert [text.get_text() for text in plots.context(table).texts] == ["no prompt had a token"]
+
+
+def test_what_a_session_of_an_agent_cost_is_in_every_sum():
+    table = calls(2)
+    both = pd.concat([table, table.iloc[:1].assign(op="session", cost_usd=2.5)], ignore_index=True)
+    assert plots.spend_frame(both)["cumulative_low"].iloc[-1] == pytest.approx(table["cost_usd"].sum() + 2.5)
+
+
+def test_an_unfinished_call_whose_most_is_unknown_costs_at_least_what_was_seen(monkeypatch, capsys):
+    monkeypatch.setattr("claude_nb.plots.canvas.in_notebook", lambda: True)
+    plots.top(calls(1).assign(cost_usd=None, cost_low=0.5, cost_high=None, outcome="aborted"))
+    assert "at least $0.50" in capsys.readouterr().out

@@ -94,7 +94,7 @@ def _sums(
     from .schema import attempts
 
     column = attempts.c
-    unknown = column.cost_low_pico.is_(None)
+    unsettled = column.cost_pico.is_(None)
     asked = {
         **groups,
         **measures,
@@ -102,8 +102,8 @@ def _sums(
         "cost_usd": func.sum(column.cost_pico),
         "low": func.sum(func.coalesce(column.cost_pico, column.cost_low_pico)),
         "high": func.sum(func.coalesce(column.cost_pico, column.cost_high_pico, column.cost_low_pico)),
-        "unpriced": func.count().filter(unknown),
-        "unfinished": func.count().filter(column.cost_pico.is_(None) & ~unknown),
+        "unpriced": func.count().filter(unsettled & column.cost_high_pico.is_(None)),
+        "unfinished": func.count().filter(unsettled & column.cost_low_pico.is_not(None)),
     }
     columns = {name: value.label(name) for name, value in asked.items()}
     statement = select(*columns.values()).group_by(*(columns[name] for name in groups))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger
 from claude_nb.ledger.attempt import IMPORTED
+from claude_nb.ledger.sessions import SESSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +139,7 @@ def _asked(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Every column a plot reads, in the types it reads them in, and what a row stands for; twice is once.
 
     ``low`` and ``high`` are the least and the most it cost, in USD: equal where it is settled, NaN where unpriced.
+    Where the most is unknown the least stands for it, and ``unpriced`` counts the row.
     """
     import pandas as pd
 
@@ -149,7 +151,7 @@ def _asked(frame: "pd.DataFrame") -> "pd.DataFrame":
     frame["ts"] = pd.to_datetime(frame["ts"], utc=True) if "ts" in frame else pd.NaT
     frame[_NUMBERS] = frame[_NUMBERS].astype("float64")
     frame[_TOKENS] = frame[_TOKENS].astype("Int64")
-    asked = frame["op"].isna() | frame["op"].isin(["messages", "batch_item", IMPORTED])
+    asked = frame["op"].isna() | frame["op"].isin(["messages", "batch_item", SESSION, IMPORTED])
     frame = frame[asked & ~frame["outcome"].eq("budget_refused").fillna(value=False).astype(bool)]
     real = ~frame["simulated"]
     frame = (frame[real] if real.any() else frame).reset_index(drop=True)
@@ -157,6 +159,6 @@ def _asked(frame: "pd.DataFrame") -> "pd.DataFrame":
         frame["calls"] = (~frame["call_id"].duplicated() | frame["call_id"].isna()).astype("int64")
         frame["low"] = frame["cost_usd"].fillna(frame["cost_low"])
         frame["high"] = frame["cost_usd"].fillna(frame["cost_high"]).fillna(frame["low"])
-        frame["unpriced"] = frame["low"].isna().astype("int64")
+        frame["unpriced"] = (frame["cost_usd"].isna() & frame["cost_high"].isna()).astype("int64")
         frame["unfinished"] = (frame["cost_usd"].isna() & frame["low"].notna()).astype("int64")
     return frame

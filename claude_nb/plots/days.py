@@ -6,7 +6,18 @@ from zoneinfo import ZoneInfo
 from claude_nb.errors import LedgerError
 
 from .calls import sums_of, timed_of
-from .canvas import MUTED, PALETTE, draw, ink, money, several_days, time_axis, unknown_costs, usd_axis
+from .canvas import (
+    MUTED,
+    PALETTE,
+    draw,
+    ink,
+    money,
+    several_days,
+    shorten,
+    time_axis,
+    unknown_costs,
+    usd_axis,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +56,9 @@ def daily(source: Any, *, tz: str = "UTC", ax: "Axes | None" = None) -> "Axes":
             some = table[name] > 0
             shade = MUTED if name == _OTHERS else colour
             tops = table[name][some]
-            ax.bar(days[some], tops, width, bottom=bottom[some], align="edge", color=shade, label=name)
+            ax.bar(
+                days[some], tops, width, bottom=bottom[some], align="edge", color=shade, label=shorten(name)
+            )
             bottom += table[name].fillna(0)
         first = min(days[0], days[-1] - _days(_FEWEST_DAYS - 1))  # of few days the week before, not the next
         ax.set_xlim(first - _days(0.2 * width), days[-1] + _days(1.2 * width))

@@ -64,7 +64,9 @@ def context(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
     title = "Context per turn" if turns else "Context per call"
     x = "turns of each conversation" if many else "turn" if turns else "call"
-    return draw(paint, table, calls, (title, x, "tokens of prompt"), _in_words(table), ax=ax, columns=4)
+    labels = (title, x, "tokens of prompt")
+    blank = "no prompt had a token" if len(table) and not table["prompt_tokens"].any() else ""
+    return draw(paint, table, calls, labels, _in_words(table), ax=ax, columns=4, blank=blank)
 
 
 def context_frame(source: Any) -> "pd.DataFrame":
@@ -211,7 +213,9 @@ def _in_words(table: "pd.DataFrame") -> list[str]:
     if len(groups) > 1:
         for _, group in groups:
             first, last = group["prompt_tokens"].iloc[0], group["prompt_tokens"].iloc[-1]
-            lines.append(f"{_name(group)}: {len(group):,} calls, first {first:,}, last {last:,} tokens")
+            lines.append(
+                f"{_name(group)}: {len(group):,} call{'s' * (len(group) > 1)}, first {first:,}, last {last:,} tokens"
+            )
     for name in PROMPT_CLASSES if len(groups) == 1 else ():
         tokens = [int(value) for value in table[name]]
         if any(tokens):

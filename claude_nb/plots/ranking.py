@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _FEWEST_BARS = 3
+_MOST_MODELS = 20
 _DWARFED = 2
 """How many times the dearest all others together may cost for their bar to be to scale."""
 _BROKEN = 1.25
@@ -41,12 +42,12 @@ def models(source: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def models_frame(source: Any) -> "pd.DataFrame":
-    """What ``models`` draws: a row a model, the cost of its calls in USD, dearest first.
+    """What ``models`` draws: a row a model, the cost of its calls in USD, dearest first; beyond 20 one for all others.
 
     ``cost_usd`` is what is settled, ``low`` and ``high`` are the least and the most that the priced calls cost; NaN
     where none has a known price. ``unpriced`` counts the others.
     """
-    return _sums(sums_of(source), "model")
+    return _dearest(_sums(sums_of(source), "model"), "model", _MOST_MODELS)
 
 
 def top(source: Any, by: str = "cell", *, most: int = 10, ax: "Axes | None" = None) -> "Axes":
@@ -68,13 +69,17 @@ def top(source: Any, by: str = "cell", *, most: int = 10, ax: "Axes | None" = No
 
 def top_frame(source: Any, by: str = "cell", *, most: int = 10) -> "pd.DataFrame":
     """What ``top`` draws: a row for each of the dearest, and one for all others together, as ``models_frame``."""
-    import pandas as pd
-
     if not isinstance(most, int) or most < 1:
         raise LedgerError(
             f"most={most!r} names no bars. Type a whole number from 1 on: plots.top(ledger, most=10)."
         )
-    sums = _sums(sums_of(source, *_keys(by)), by)
+    return _dearest(_sums(sums_of(source, *_keys(by)), by), by, most)
+
+
+def _dearest(sums: "pd.DataFrame", by: str, most: int) -> "pd.DataFrame":
+    """The first so many, and a row for all others together."""
+    import pandas as pd
+
     if len(sums) <= most + 1:
         return sums
     rest = sums.iloc[most:]
