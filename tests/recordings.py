@@ -11,6 +11,7 @@ Usage::
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ import pytest
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 """The folder the recordings are read from; it may be missing."""
+
+COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+"""The token classes of a usage."""
 
 needs_recordings = pytest.mark.skipif(
     not RECORDINGS.is_dir(), reason="the recorded traffic (../shared/recordings) is not on this machine"
@@ -66,6 +70,18 @@ class Recording:
         if "body_base64" in response:
             return base64.b64decode(response["body_base64"])
         return str(response["body"]).encode()
+
+    def counted(self, usage: dict[str, Any]) -> dict[str, int]:
+        """The tokens that are billed: of the requests behind the reply where it names them, else of its usage.
+
+        The counts beside ``iterations`` leave out some of them.
+        """
+        found = re.findall(rb'"iterations":\s*(\[[^\]]*\])', self.body)
+        named = json.loads(found[-1]) if found else []
+        declined = {"type": "message", "output_tokens": 0}  # gave nothing before another model took over
+        took_over = any(one["type"] == "fallback_message" for one in named)
+        billed = [one for one in named if not (took_over and declined.items() <= one.items())] or [usage]
+        return {name: sum(one.get(name) or 0 for one in billed) for name in COUNTS}
 
     def events(self) -> list[dict[str, Any]]:
         """The parsed ``data`` of each server-sent event, in order, pings included."""

@@ -1,17 +1,13 @@
 """Real recorded traffic is counted as the SDK counts it."""
 
-import json
-import re
-
 import anthropic
 import httpx2
 import pytest
-from recordings import expected, needs_recordings, recordings
+from recordings import COUNTS, expected, needs_recordings, recordings
 
 from claude_nb.ledger import Ledger
 
 pytestmark = needs_recordings
-COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def messages():
@@ -20,18 +16,6 @@ def messages():
         for one in recordings()
         if one.status == 200 and (expected().get(one.name, {}).get("sdk") or {}).get("usage")
     ]
-
-
-def billed(recording):
-    """The requests behind one reply, where it names them: the counts beside them leave some out."""
-    found = re.findall(rb'"iterations":\s*(\[[^\]]*\])', recording.body)
-    named = json.loads(found[-1]) if found else []
-    declined = {
-        "type": "message",
-        "output_tokens": 0,
-    }  # a hop that gave nothing before another model took over
-    took_over = any(one["type"] == "fallback_message" for one in named)
-    return [one for one in named if not (took_over and declined.items() <= one.items())]
 
 
 @pytest.mark.parametrize("size", [11, 4096])
@@ -51,8 +35,7 @@ def test_a_recorded_reply_is_counted_as_the_sdk_counts_it(recording, size):
     _ = list(reply) if recording.kind == "sse" else None
     row = ledger.frame().astype(dict.fromkeys(COUNTS, "float64")).fillna(dict.fromkeys(COUNTS, 0)).iloc[0]
     usage = expected()[recording.name]["sdk"]["usage"]
-    counted = billed(recording) or [usage]
-    assert [row[name] for name in COUNTS] == [sum(one.get(name) or 0 for one in counted) for name in COUNTS]
+    assert {name: row[name] for name in COUNTS} == recording.counted(usage)
     assert row["outcome"] == "ok"
     assert row["stop_reason"] == expected()[recording.name]["sdk"]["stop_reason"]
     assert row["cost_usd"] >= 0
