@@ -13,6 +13,7 @@ from .conversation import Conversation
 from .doing import Doing
 from .errors import ClaudeNbError, HistoryError, PromptError
 from .history import Content, History
+from .history.asking import betas_of
 from .loop import Loop, OnTruncation
 from .models import MODEL, usable
 from .options import check_options
@@ -237,7 +238,7 @@ class Chat(Conversation):
             raise PromptError(
                 f"{kept[0]}= belongs to the conversation, not to one message. Set it with Chat(...) or History(...)."
             )
-        check_options(options, Chat.send)
+        check_options(options, Chat.send, betas=betas_of(self.history))
         loop = Loop(
             self.history,
             prompt,

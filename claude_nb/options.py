@@ -11,12 +11,13 @@ from .errors import ClaudeNbError, PromptError
 _LISTED = "help(client.messages.create) lists those of the SDK; extra_body={{{name!r}: …}} sends what it does not know."
 
 
-def check_options(options: Collection[str], call: Callable[..., Any]) -> None:
+def check_options(options: Collection[str], call: Callable[..., Any], *, betas: Collection[str] = ()) -> None:
     """Refuse an argument that neither this package nor the SDK knows.
 
     Args:
         options: The names of the further arguments.
         call: The function they were given to.
+        betas: The betas that are sent anyway.
 
     Raises:
         PromptError: One of them is unknown, or the SDK takes it only together with ``betas``.
@@ -29,7 +30,7 @@ def check_options(options: Collection[str], call: Callable[..., Any]) -> None:
     for name in options:
         if name not in plain | beta:
             raise PromptError(_unknown(name, call, plain | beta, _LISTED))
-        if name not in plain and "betas" not in options:
+        if name not in plain and "betas" not in options and not betas:
             raise PromptError(f"{name}= is an argument of the beta API. Name the beta with it: betas=[…].")
 
 

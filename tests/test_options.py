@@ -10,6 +10,7 @@ from claude_nb import (
     connect,
     connect_async,
     extract_many,
+    trim,
 )
 from claude_nb.errors import ClaudeNbError, PromptError
 from claude_nb.lab import asystem_effect, system_effect
@@ -80,3 +81,17 @@ def test_fields_that_only_a_server_knows_and_beta_features_are_let_through():
     chat.send("hi", extra_headers={"x": "y"}, timeout=5, thinking={"type": "disabled"})
     chat.send("hi", betas=["mcp-client-2025-11-20"], mcp_servers=[])
     assert [len(body.get("mcp_servers", "none")) for body in sandbox.requests] == [4, 0]
+
+
+def test_the_betas_of_the_chats_trim_count_as_named():
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    sandbox = Sandbox()
+    chat = Chat(connect(sandbox=sandbox, quiet=True), trim=trim.server_compaction(100_000), display=False)
+    chat.send("hi", context_management=edits)
+    chat.send("hi", mcp_servers=[])
+    assert sandbox.requests[0]["context_management"] == edits
+    assert sandbox.requests[1]["mcp_servers"] == []
+    chat.trim = None
+    with pytest.raises(PromptError, match="Name the beta"):
+        chat.send("hi", context_management=edits)
+    assert (len(sandbox.requests), len(chat.history)) == (2, 4)

@@ -46,6 +46,11 @@ def request(history: "History", *, trim: Trim | None = None, model: str | None =
     return history._fixed() | {"messages": messages} | edits
 
 
+def betas_of(history: "History") -> list[str]:
+    """The betas that the next request names: those of the trim, and those of summaries that the API wrote."""
+    return list(_server_side(history, history.trim).get("betas", ()))
+
+
 def _check_ready(history: "History") -> None:
     if waiting := history.waiting():
         raise HistoryError(
