@@ -19,6 +19,7 @@ from ledger_server import REQUEST, Reply, message, serving
 from claude_nb import Chat, Sandbox, compare, connect, extract_many
 from claude_nb.errors import LedgerError
 from claude_nb.ledger import Ledger, label
+from claude_nb.ledger.blocks import carried
 from claude_nb.ledger.labels import current
 
 CELLS = """
@@ -211,37 +212,61 @@ def test_a_coroutines_labels_reach_the_threads_that_have_its_context_and_no_stra
         assert asyncio.run(main()) == [("all", "x"), (("all",), ("all",))]
 
 
-def test_a_generator_keeps_its_labels_to_itself_while_it_waits():
+def test_a_generator_shares_its_labels_with_its_reader_as_any_context_variable():
+    """So that a fixture, or a context manager that is one, labels what uses it."""
+
     def replies():
-        with label(tags=("gen",), conversation="c"):
-            yield tags(), in_thread()
+        with label(tags=("gen",)):
             yield tags(), in_thread()
 
     found = replies()
-    seen = [next(found), (tags(), current().conversation, in_thread())]
-    with label(tags=("reader",)):
-        seen += [(tags(), in_thread()), next(found), (tags(), in_thread())]
+    assert (next(found), tags(), in_thread()) == ((("gen",), ("gen",)), ("gen",), ("gen",))
     found.close()
-    assert seen == [
-        (("gen",), ()),
-        ((), None, ()),
-        (("reader",), ("reader",)),
-        (("gen", "reader"), ("reader",)),
-        (("reader",), ("reader",)),
-    ]
-    assert tags() == ()
+    assert (tags(), in_thread()) == ((), ())
 
 
-def test_an_async_generator_keeps_its_labels_to_itself_while_it_waits():
-    async def replies():
-        with label(tags=("gen",)):
-            for _ in range(2):
-                yield await asyncio.gather(asyncio.to_thread(tags), asyncio.sleep(0, tags()))
+def test_a_label_decorates_functions_and_coroutines_but_no_generator():
+    """Also where a task calls it."""
+
+    @label(tags=("f",))
+    def ask():
+        return tags(), in_thread()
+
+    @label(tags=("g",))
+    async def ask_async():
+        await asyncio.sleep(0)
+        return tags(), await asyncio.to_thread(tags)
 
     async def main():
-        return [(seen, tags()) async for seen in replies()]
+        return await asyncio.gather(ask_async(), ask_async()), ask()[0], tags()
 
-    assert asyncio.run(main()) == [([("gen",), ("gen",)], ())] * 2
+    assert ask() == (("f",), ("f",))
+    assert asyncio.run(main()) == ([(("g",), ("g",))] * 2, ("f",), ())
+
+    def reads():
+        yield
+
+    for function in (reads, _reads_async):
+        with pytest.raises(LedgerError, match="inside it instead"):
+            label(tags=("x",))(function)
+
+
+async def _reads_async():
+    yield
+
+
+def test_a_label_can_be_entered_again_and_inside_itself():
+    twice = label(tags=("x",), conversation="c")
+    for _ in range(2):
+        with twice, twice:
+            assert (tags(), current().conversation) == (("x",), "c")
+        assert tags() == ()
+
+
+def test_what_is_carried_is_what_a_call_here_has():
+    with label(tags=("x",)):
+        assert carried().run(tags) == tags() == ("x",)
+    assert carried().run(tags) == ()
 
 
 def test_generators_that_end_in_any_order_leave_nothing_behind():
@@ -251,9 +276,9 @@ def test_generators_that_end_in_any_order_leave_nothing_behind():
             yield tags()
 
     first, second = replies("a"), replies("b")
-    assert (next(first), next(second)) == (("a",), ("b",))
+    assert (next(first), next(second)) == (("a",), ("a", "b"))
     first.close()
-    assert (tags(), next(second), tags()) == ((), ("b",), ())
+    assert (tags(), next(second)) == (("b",), ("b",))
     second.close()
     assert tags() == ()
 
@@ -322,7 +347,9 @@ def test_context_managers_made_of_labels_hold_for_the_code_that_uses_them():
 
     for manager in (phase, Phase):
         found = replies(manager)
-        assert (next(found), tags()) == (("gen",), ())
+        assert (next(found), tags()) == (("gen",), ("gen",))
+        found.close()
+        assert tags() == ()
 
 
 def test_a_conversation_is_that_of_the_chat_and_of_what_its_tools_start(tmp_path):

@@ -1,34 +1,30 @@
 """Which blocks of labels a call is made in: a call has no label rather than another's.
 
 Blocks travel in a context variable. A task, and a thread whose context was copied, is in the blocks that were open
-where it began, whatever others open meanwhile.
+where it began, whatever others open meanwhile. A generator shares the context of whoever reads it, as with any context
+variable of Python.
 
 A thread that began without a context, as the workers of a ``ThreadPoolExecutor`` do, is in those blocks of the main
-thread that were open when it was started and still are, since what runs inside them started it (or another thread did,
-which nothing tells). Three kinds are left out, where strangers are more likely: blocks opened in another thread, blocks
-in a coroutine or a generator (others run while it waits), and blocks opened after the thread began (a pool that lives
-longer may still work on something older).
-
-A generator shares its context with whoever reads it; while it waits at a ``yield``, its blocks are not the reader's.
-They are those of what is started with a copy of the context meanwhile, since the generator may have started it.
+thread that were open when it was started and still are. Blocks of other threads are left out, since nothing tells which
+thread started it; blocks of tasks, since others run while a task waits; and blocks opened after the thread began, since
+a pool that lives longer may still work on something older.
 """
 
 import asyncio
-import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
+from functools import wraps
+from types import TracebackType
 from typing import Any, TypeAlias
 from warnings import warn
 from weakref import WeakSet
 
-_PAUSES = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-_WAITS = _PAUSES | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
+from claude_nb.errors import LedgerError
 
 
 @dataclass(eq=False, slots=True)
@@ -38,17 +34,15 @@ class Block:
     Attributes:
         given: The labels but for the tags.
         tags: The tags.
-        generator: The generator it stands in, until it ends.
-        flow: The thread and task that opened it.
         earlier: The threads that were there before it.
+        token: What the context held before it.
         ended: It ended in another context than it began in, which still holds it.
     """
 
     given: Mapping[str, str]
     tags: tuple[str, ...]
-    generator: FrameType | None
-    flow: tuple[int, int]
     earlier: "WeakSet[threading.Thread]" = field(default_factory=lambda: WeakSet(threading.enumerate()))
+    token: "Token[Blocks | None] | None" = None
     ended: bool = False
 
 
@@ -56,7 +50,7 @@ Blocks: TypeAlias = tuple[Block, ...]
 
 _own: ContextVar[Blocks | None] = ContextVar("claude_nb_labels", default=None)
 _shared: list[Block] = []
-"""What the main thread has open and the threads started in it are in."""
+"""What the main thread, and none of its tasks, has open."""
 
 
 class Labelling(AbstractContextManager[None]):
@@ -68,49 +62,71 @@ class Labelling(AbstractContextManager[None]):
     """
 
     def __init__(self, given: Mapping[str, str], tags: tuple[str, ...]) -> None:
+        self._given, self._tags = given, tags
         self._used = False
-        self._told = ", ".join([*(f"{name}={value!r}" for name, value in given.items()), f"tags={tags!r}"])
-        self._opened = _opened(given, tags)
+        self._opened: list[Block] = []
 
     def __call__(self, function: Any) -> Any:
-        """The function, labelled whenever it runs."""
+        """The function, labelled whenever it runs.
+
+        Raises:
+            LedgerError: It is a generator, whose body runs only when it is read.
+        """
         self._used = True
-        return self._opened(function)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise LedgerError("A generator runs while it is read. Write with label(...): inside it instead.")
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def labelled_async(*args: Any, **kwargs: Any) -> Any:
+                with Labelling(self._given, self._tags):
+                    return await function(*args, **kwargs)
+
+            return labelled_async
+
+        @wraps(function)
+        def labelled(*args: Any, **kwargs: Any) -> Any:
+            with Labelling(self._given, self._tags):
+                return function(*args, **kwargs)
+
+        return labelled
 
     def __enter__(self) -> None:
         self._used = True
-        self._opened.__enter__()
+        block = Block(self._given, self._tags)
+        self._opened.append(block)
+        if threading.current_thread() is threading.main_thread() and not _in_task():
+            _shared.append(block)
+        block.token = _own.set((*_all(), block))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.__exit__(kind, error, trace)
+        own = _own.get() or ()
+        block = next((one for one in reversed(own) if one in self._opened), self._opened[-1])
+        self._opened.remove(block)
+        if block in _shared:
+            _shared.remove(block)
+        rest = tuple(one for one in own if one is not block)
+        try:
+            _own.reset(block.token)  # type: ignore[arg-type]  # set as it was entered
+        except ValueError:  # a generator that somebody else reads to its end
+            block.ended = True
+        if block in own and rest != (_own.get() or ()):  # generators end in any order
+            _own.set(rest)
 
     def __repr__(self) -> str:
-        return f"<labels {self._told}: for the calls inside a with>"
+        return f"<labels {self._told()}: for the calls inside a with>"
+
+    def _told(self) -> str:
+        return ", ".join(
+            [*(f"{name}={value!r}" for name, value in self._given.items()), f"tags={self._tags!r}"]
+        )
 
     def __del__(self) -> None:
         if not self._used and not sys.is_finalizing():
-            told = f"no call has the labels {self._told}: write with before them, and put the calls inside."
+            told = f"no call has the labels {self._told()}: write with before them, and put the calls inside."
             warn(told, stacklevel=2)
-
-
-@contextmanager
-def _opened(given: Mapping[str, str], tags: tuple[str, ...]) -> Iterator[None]:
-    opener = _opener(sys._getframe())  # noqa: SLF001 - the documented way to know who asks
-    outer = _all()
-    block = Block(given, tags, opener if opener.f_code.co_flags & _PAUSES else None, _flow())
-    token = _own.set((*outer, block))
-    if threading.current_thread() is threading.main_thread() and not opener.f_code.co_flags & _WAITS:
-        _shared.append(block)
-    del opener
-    try:
-        yield
-    finally:
-        block.generator = None
-        if block in _shared:
-            _shared.remove(block)
-        _leave(block, outer, token)
 
 
 def take_root() -> None:
@@ -122,13 +138,13 @@ def take_root() -> None:
 def carried() -> Context:
     """A copy of this context for a thread that goes on from here: its calls have the labels of a call made here."""
     context = copy_context()
-    context.run(_own.set, _all())
+    context.run(_own.set, in_force())
     return context
 
 
 def in_force() -> Blocks:
     """The blocks of a call made here and now, outermost first."""
-    return tuple(block for block in _all() if not block.ended and not _is_paused(block))
+    return tuple(block for block in _all() if not block.ended)
 
 
 def _all() -> Blocks:
@@ -139,43 +155,11 @@ def _all() -> Blocks:
     return tuple(block for block in tuple(_shared) if thread not in block.earlier)
 
 
-def _leave(block: Block, outer: Blocks, token: "Token[Blocks | None]") -> None:
-    rest = tuple(one for one in _own.get() or () if one is not block)
+def _in_task() -> bool:
     try:
-        _own.reset(token)
-    except ValueError:  # in another context: whoever read the generator first did not read it to its end
-        block.ended = True
-    else:
-        if rest != outer:  # generators end in any order
-            _own.set(rest)
-
-
-def _is_paused(block: Block) -> bool:
-    """Whether the generator that opened it waits for us to go on; what it started itself meanwhile is still in it."""
-    frame = block.generator
-    return frame is not None and frame.f_back is None and block.flow == _flow()
-
-
-def _opener(frame: FrameType) -> FrameType:
-    """The frame whose ``with`` it is: other context managers, and generators that are ones, stand between."""
-    while (caller := frame.f_back) and (
-        _stands_between(frame) or (frame.f_code.co_flags & _PAUSES and _stands_between(caller))
-    ):
-        frame = caller
-    return frame
-
-
-def _stands_between(frame: FrameType) -> bool:
-    module, function = frame.f_globals.get("__name__"), frame.f_code.co_name
-    return module in (contextlib.__name__, __name__) or function in ("__enter__", "__aenter__")
-
-
-def _flow() -> tuple[int, int]:
-    try:
-        task = asyncio.current_task()
+        return asyncio.current_task() is not None
     except RuntimeError:
-        task = None
-    return threading.get_ident(), id(task)
+        return False
 
 
 take_root()

@@ -1,6 +1,6 @@
 """Which project, user, notebook, cell, conversation and tags a call belongs to.
 
-Concurrent tasks keep their own labels; worker threads that are started inside a ``with`` have its labels. The rule is
+Concurrent tasks keep their own labels; worker threads that a cell starts inside a ``with`` have its labels. The rule is
 in ``blocks``. Where nothing names the cell, it is the one whose context the call has, else the one that runs.
 """
 
@@ -49,8 +49,9 @@ def label(
 ) -> AbstractContextManager[None]:
     """Every call made inside the ``with`` carries these labels in the ledger; None keeps the outer one.
 
-    So do the calls of tasks and threads that are started inside it. A worker of a pool that was there before, or one
-    started in a coroutine, has them where it is given the context: ``pool.submit(copy_context().run, ask, prompt)``.
+    So do the calls of tasks that are started inside it, and of threads that the main thread starts inside it. A worker
+    that was there before, or one that a task or another thread starts, has them where it is given the context:
+    ``pool.submit(copy_context().run, ask, prompt)``. It decorates functions too.
 
     Args:
         conversation: Groups the turns of one conversation; any short id.
