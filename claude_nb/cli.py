@@ -205,7 +205,7 @@ def _spend(options: argparse.Namespace) -> int:
     found = None
     if not ledger.exists() and options.claude_code is None and not options.console:
         print(f"Nothing is recorded yet: there is no ledger at {ledger.location}.", file=sys.stderr)
-        return 0
+        ledger = Ledger(":memory:")  # to read one would make it
     if options.claude_code is not None:
         found = ledger.import_claude_code(options.claude_code or None)
     elif options.console:

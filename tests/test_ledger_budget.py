@@ -273,6 +273,25 @@ def test_without_leave_to_stop_streams_such_a_stream_never_begins(ledger):
         assert server.hits == []
 
 
+def test_a_stream_with_a_fallback_may_begin_where_its_prompt_fits(ledger):
+    Budget(0.01, ledger=ledger, stop_streams=True)
+    asked = {**CALL, "max_tokens": 30_000, "extra_body": {"fallbacks": [{"model": SONNET}]}}
+    with serving(sse()) as server, client_of(server, ledger).messages.stream(**asked) as opened:
+        opened.until_done()
+    assert ledger.total().calls == 1
+
+
+def test_a_tools_own_words_about_a_file_are_no_document(ledger):
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {"source": {"type": "file", "path": "a.csv"}}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "1"}
+    messages = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": [use]}]
+    Budget(0.02, per="call", ledger=ledger)
+    with serving(Reply(message(model=SONNET))) as server:
+        client_of(server, ledger).messages.create(
+            **{**CALL, "messages": [*messages, {"role": "user", "content": [result]}]}
+        )
+
+
 def test_a_stream_is_stopped_whatever_spaces_its_server_writes(ledger):
     Budget(0.01, ledger=ledger, stop_streams=True)
     spaced = [chunk.replace(b'":', b'": ').replace(b',"', b', "') for chunk in long_stream()]

@@ -921,11 +921,14 @@ def test_tokens_that_only_iterations_name_are_counted(ledger):
 
 
 def test_a_cell_is_named_with_its_notebook(ledger):
+    meter = ledger.where(cell="alpha.ipynb cell 2").live()
     with serving(Reply(message())) as server:
         for notebook in ("alpha.ipynb", "beta.ipynb", None):
             with label(notebook=notebook, cell="2"):
                 client_of(server, ledger).messages.create(**REQUEST)
     assert sorted(ledger.by("cell").index) == ["2", "alpha.ipynb cell 2", "beta.ipynb cell 2"]
+    assert ledger.where(cell="2").total().calls == 3
+    assert ledger.where(cell="alpha.ipynb cell 2").total().calls == meter.total().calls == 1
 
 
 def test_a_tag_selects_the_rows_that_carry_it(ledger):
@@ -938,7 +941,7 @@ def test_a_tag_selects_the_rows_that_carry_it(ledger):
     assert ledger.where(tag='a "b"').total().calls == meter.total().calls == 1
     assert ledger.where(tag="b").frame()["tags"].tolist() == [("b",)]
     assert ledger.where(tag=None).total().calls == 1
-    assert ledger.where(tag="a").total().calls == 0
+    assert ledger.where(tag="a").total().calls == ledger.where(tag="B").total().calls == 0
     with pytest.raises(LedgerError, match=r"where\(tag=\.\.\.\)"):
         ledger.where(tags="x")
     with pytest.raises(LedgerError, match="holds str, not 3"):

@@ -1,5 +1,8 @@
 """The text of prompts is kept where its owner asks for it and nowhere else: once, without keys, until forgotten."""
 
+import sqlite3
+from contextlib import closing
+
 import anthropic
 import httpx2
 import pytest
@@ -11,7 +14,7 @@ from claude_nb.errors import LedgerError
 from claude_nb.ledger import Budget, BudgetExceeded, Ledger
 from claude_nb.ledger import store as store_module
 from claude_nb.ledger.prompt import digest_prompt
-from claude_nb.ledger.texts import texts_of
+from claude_nb.ledger.texts import hide_keys, texts_of
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
@@ -99,7 +102,7 @@ def test_a_block_that_is_sent_again_and_again_is_stored_once(path):
 
 def test_keys_are_left_out_of_what_is_kept(path, key):
     ledger = Ledger(path, keep_text=True)
-    ask(ledger, f"My key is {key}, and Authorization: Bearer abc.def", system=f"key={key}")
+    ask(ledger, f"My key is {key}, and Authorization: Bearer abc.def.0123456789", system=f"key={key}")
     ledger._store.close()
     assert key.encode() not in bytes_of(path)
     assert b"abc.def" not in bytes_of(path)
@@ -161,11 +164,57 @@ def test_whether_to_keep_text_is_no_matter_of_guessing(path):
         Ledger(path, keep_text="no")
 
 
-def test_a_refused_call_keeps_its_text_too(path):
+def test_a_refused_call_was_not_sent_and_keeps_no_text(path):
     ledger = Ledger(path, keep_text=True)
     with Budget(0.000001, ledger=ledger, per="call"), pytest.raises(BudgetExceeded):
         ask(ledger, "too dear")
-    assert count(ledger) == 1
+    assert count(ledger) == 0
+
+
+def test_text_that_is_forgotten_while_its_call_is_under_way_stays_forgotten(path):
+    ledger = Ledger(path, keep_text=True)
+    client = connect(mode="sandbox", quiet=True, ledger=ledger)
+    asked = [{"role": "user", "content": "the secret plan"}]
+    with client.messages.stream(model="claude-haiku-5-5", max_tokens=300, messages=asked) as stream:
+        assert ledger.forget_text() == 1
+        stream.until_done()
+    assert list(ledger.prompt()["text"]) == [None]
+
+
+def test_a_journal_that_another_reader_holds_open_is_told(path):
+    ledger = Ledger(path, keep_text=True)
+    ask(ledger, "the secret plan")
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM claude_nb_prompts").fetchall()
+        with pytest.raises(LedgerError, match=r"then type ledger\.forget_text\(\) again"):
+            ledger.forget_text()
+    ledger.forget_text()
+    assert b"secret" not in bytes_of(path)
+
+
+def test_a_part_of_a_ledger_forgets_nothing(path):
+    ledger = Ledger(path, keep_text=True)
+    ask(ledger, "Hello")
+    for part in (ledger.where(user="ada"), ledger.since("1d")):
+        with pytest.raises(LedgerError, match="only the whole ledger"):
+            part.forget_text()
+    assert list(ledger.prompt()["text"]) == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("A risk-assessment of the task-oriented desk-research plan", True),
+        ("the bearer of bad news was the messenger himself", True),
+        ("sk-learn, sk-ipped-and-forgotten-words", True),
+        ("AKIAIOSFODNN7EXAMPLE", False),
+        ("ghp_0123456789abcdefghijABCDEFGHIJ012345", False),
+        ("Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.abc", False),
+    ],
+)
+def test_words_that_only_look_a_little_like_keys_stay(text, kept):
+    assert (hide_keys(text) == text) is kept
 
 
 def test_an_async_client_keeps_text_as_well(path, run):

@@ -107,8 +107,11 @@ def test_wrong_words_are_explained(spent, capsys, tmp_path):
 
 def test_where_nothing_is_recorded_nothing_is_made(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("CLAUDE_NB_LEDGER", str(tmp_path / "nowhere" / "x.db"))
-    assert main(["spend"]) == 0
-    assert "no ledger at" in capsys.readouterr().err
+    for form, empty in (([], "$0.00 (no real calls)"), (["--json"], "[]"), (["--csv"], "model,calls,")):
+        assert main(["spend", *form]) == 0
+        shown = capsys.readouterr()
+        assert "no ledger at" in shown.err
+        assert shown.out.startswith(empty)
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -113,6 +113,8 @@ class Asking:
     def by(self, key: Key, *, simulated: bool = False) -> "pd.DataFrame":
         """Calls, tokens and cost by model, notebook, cell, conversation, tag, day (UTC) and so on, dearest first.
 
+        A cell is named with its notebook, where that is known.
+
         Args:
             key: What to group by.
             simulated: The sandbox's calls instead of the real ones.

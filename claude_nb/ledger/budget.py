@@ -17,6 +17,7 @@ from claude_nb.errors import LedgerError
 
 from .money import format_usd, from_pico, to_pico
 from .prices import price_usage
+from .texts import TEXTS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,9 +62,12 @@ class Budget:
 
     Active from its creation until ``close()`` or the end of its ``with``. Several budgets hold together. Only calls
     through clients metered by the same ledger are seen. Simulated calls are held to the same limit by their own
-    account, so that the sandbox rehearses it. The estimate of a prompt cannot foresee what server tools will read.
-    A reply that nobody can price uses up what was reserved for it. A batch counts at its worst until its results are
-    read; a managed agents' session has a budget of its own there.
+    account, so that the sandbox rehearses it.
+
+    The most includes the tenth more that a workspace or an endpoint in one region costs, which is known only
+    afterwards. What server tools will read cannot be foreseen. A reply that nobody can price uses up what was reserved
+    for it. A batch counts at its worst until its results are read; a managed agents' session has a budget of its own
+    there.
 
     Args:
         usd: The limit in USD.
@@ -226,7 +230,9 @@ def admit(store: "Store", row: dict[str, Any]) -> Admission:
 def _lets_begin(row: Mapping[str, Any], left: Decimal) -> bool:
     """Whether at least the prompt and a few words fit."""
     worst = json.loads(row["worst"]) if row["worst"] else None
-    prompt = price_usage(row["model"] or "", {**worst, "output_tokens": 1}) if worst else None
+    prompt = (
+        price_usage(row["model"] or "", {**worst, "output_tokens": 1, "iterations": None}) if worst else None
+    )
     return prompt is not None and prompt < left
 
 
@@ -239,7 +245,8 @@ def _react(store: "Store", row: dict[str, Any], budget: Budget, left: Decimal, w
     if budget.on == "ask" and _says_yes(budget, text):
         return
     zero = {"cost_pico": 0, "cost_low_pico": 0, "cost_high_pico": 0}
-    store.put(row | zero | {"outcome": "budget_refused", "usage_final": True, "error": text[:200]})
+    refused = {"outcome": "budget_refused", "usage_final": True, "error": text[:200], TEXTS: {}}
+    store.put(row | zero | refused)
     raise BudgetExceeded(text, cost=worst, left=left)
 
 

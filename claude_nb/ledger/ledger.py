@@ -33,7 +33,7 @@ class Ledger(Asking):
             ``"postgresql+psycopg://…"``). If not given: the environment's ``CLAUDE_NB_LEDGER``, else one file
             in the user's data folder, shared by all notebooks and kernels.
         keep_text: Also store the text of the prompts that this ledger meters, each block once: ``prompt()`` then shows
-            what was sent. Keys are left out, and of images and files all but their size.
+            what was sent. What looks like a key is left out, and of images and files all but their size.
 
     Nothing is opened until the first call or question. Of prompts only lengths and digests are stored, unless
     ``keep_text=True``; replies become part of the next prompt.
@@ -75,8 +75,9 @@ class Ledger(Asking):
         return tuple(self._store.budgets)
 
     def exists(self) -> bool:
-        """Whether there is something to read without making it: a file that is there, a database, or memory."""
-        return self._store.path is None or self._store.path.exists()
+        """Whether there is something to read without making it: a file, rows set aside for it, a database, memory."""
+        path = self._store.path
+        return path is None or path.exists() or bool(self._store.aside.files())
 
     # ---- recording
 
@@ -135,15 +136,22 @@ class Ledger(Asking):
         """Delete the text of every prompt that was kept in this ledger's database, whoever kept it.
 
         The rows stay, with their lengths and digests; a client of a ledger with ``keep_text=True`` keeps text again.
+        On PostgreSQL what held it is free, and overwritten when the server likes.
 
         Returns:
             The number of blocks whose text is gone.
 
         Raises:
-            LedgerError: The ledger cannot be written.
+            LedgerError: The ledger cannot be written; another program reads it, so that its journal still holds the
+                text; or this is only a part of the ledger.
         """
         from .texts import forget_texts
 
+        if self._only:
+            raise LedgerError(
+                "A text can stand in many rows, so that only the whole ledger forgets it. Type: "
+                "Ledger(...).forget_text(), without where() and since()."
+            )
         return forget_texts(self._store)
 
     # ---- other sources

@@ -88,10 +88,17 @@ def _is(name: str, value: Any) -> ColumnElement[bool]:
     column: ColumnElement[Any] = _C[{SINCE: "ts", TAG: "tags"}.get(name, name)]
     if value is None:
         return column.is_(None)
+    if name == "cell":  # as by("cell") names it, too
+        return or_(column == value, _DERIVED[name] == value)
     if name == TAG:
-        return column.contains(json.dumps(value), autoescape=True)
+        return _lists(column, json.dumps(value))
     found: ColumnElement[bool] = column >= value if name == SINCE else column == value
     return found
+
+
+def _lists(column: ColumnElement[Any], element: str) -> ColumnElement[bool]:
+    """Whether a list in JSON has the element: by replacing, which minds the case where SQLite's LIKE does not."""
+    return or_(*(func.replace(column, f"{before}{element}", "") != column for before in ("[", ", ")))
 
 
 def totals(store: "Store", only: Mapping[str, str], *, simulated: bool) -> dict[str, Any]:

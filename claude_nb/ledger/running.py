@@ -35,4 +35,6 @@ def _is(row: Mapping[str, Any], name: str, value: Any) -> bool:
     if name == TAG:
         tags = json.loads(row.get("tags") or "[]")
         return not tags if value is None else value in tags
+    if name == "cell" and row.get("notebook") and value == f"{row['notebook']} cell {row['cell']}":
+        return True
     return bool(row.get(name) == value)

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from claude_nb.errors import LedgerError
+
 from .prompt import Part, read_prompt
 
 if TYPE_CHECKING:
@@ -20,7 +22,11 @@ _UNDER_WAY = 1_000
 """Rows remembered as stored before their request, so that settling them does not write their texts again."""
 _AT_ONCE = 500
 """Digests asked for in one statement: SQLite limits the values of one."""
-_KEY = re.compile(r"sk-[\w-]{8,}|(?i:bearer)\s+\S+")
+_KEY = re.compile(
+    r"(?<![\w-])sk-(?=[\w-]*\d)[\w-]{16,}|(?i:bearer)\s+(?=\S*\d)\S{16,}|\bAKIA[A-Z\d]{16}\b|\bgh[a-z]_\w{20,}"
+    r"|\bAIza[\w-]{30,}"
+)
+"""Keys of Anthropic and others, tokens of a header, keys of AWS, GitHub and Google: long, and with figures in them."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What no database takes or a terminal would obey; line breaks and tabs are text."""
 
@@ -91,19 +97,27 @@ def prompt_frame(store: "Store", parts: Iterable[Part]) -> "pd.DataFrame":
 
 
 def forget_texts(store: "Store") -> int:
-    """Delete every kept text, and overwrite what held it; the number of texts."""
+    """Delete every kept text, and overwrite what held it; the number of texts.
+
+    Raises:
+        LedgerError: Another program is reading the ledger, so that the text is still in its journal.
+    """
     from sqlalchemy import delete
 
     from .schema import prompts
 
+    sqlite, busy = store.url.startswith("sqlite"), 0
     with store.transaction() as connection:
-        sqlite = store.url.startswith("sqlite")
         if sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
         count = connection.execute(delete(prompts)).rowcount
         if sqlite:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        store.texts.forget()
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    if busy:
+        raise LedgerError(
+            "The text is deleted, but another program reads the ledger, and its journal still holds what was there. "
+            "Close that program, then type ledger.forget_text() again."
+        )
     return count
 
 

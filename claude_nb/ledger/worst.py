@@ -19,7 +19,7 @@ _TTLS = ("", "5m", "1h")
 def worst_usage(body: Mapping[str, Any], input_tokens: int | None = None) -> dict[str, Any] | None:
     """The most a request can use: its counted or estimated prompt, at the dearest class, and all of ``max_tokens``.
 
-    A file or a document by its address counts as the model's whole window, since it is not here to be measured. Of
+    A document by its address or file id counts as the model's whole window, since it is not here to be measured. Of
     ``fallbacks`` each model is counted, of an advisor its first advice. What other server tools will read cannot be
     known beforehand.
 
@@ -28,8 +28,8 @@ def worst_usage(body: Mapping[str, Any], input_tokens: int | None = None) -> dic
         input_tokens: The counted prompt (``count_tokens``); estimated from its length if not given.
 
     Returns:
-        A usage in the API's fields; None for a request without ``max_tokens``, or one with a file for a model whose
-        window is not known.
+        A usage in the API's fields; None for a request without ``max_tokens``, or one with such a document for a model
+        whose window is not known.
     """
     most = body.get("max_tokens")
     if not isinstance(most, int):
@@ -81,7 +81,7 @@ class _Measure:
     def __init__(self) -> None:
         self._halves = 0
         self.ttl = ""
-        self.elsewhere = False  # holds a file or a document by its address
+        self.elsewhere = False  # holds a document by its address or file id
 
     @property
     def tokens(self) -> int:
@@ -107,7 +107,8 @@ class _Measure:
             self._halves += _IMAGE_TOKENS * _LETTERS_PER_TOKEN
             return
         source = value.get("source")
-        self.elsewhere |= isinstance(source, Mapping) and source.get("type") in ("url", "file")
+        if value.get("type") == "document" and isinstance(source, Mapping):
+            self.elsewhere |= source.get("type") in ("url", "file")
         if isinstance(value.get("cache_control"), Mapping):
             self.ttl = max(self.ttl, _ttl(value["cache_control"]), key=_TTLS.index)
         for name, inner in value.items():

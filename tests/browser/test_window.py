@@ -146,6 +146,9 @@ def test_a_conversation_with_the_keyboard_alone(server, browser):
     app.say("Write 20 words.")
     assert "interrupted" not in app.talk
     conversations = app.page.get_by_label("Conversation", exact=True).first
+    conversations.locator("option").nth(1).wait_for(
+        state="attached"
+    )  # the list follows the reply by a message
     assert len(conversations.locator("option").all()) == 2
     conversations.select_option(index=0)
     app.shows("interrupted")
