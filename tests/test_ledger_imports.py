@@ -449,6 +449,18 @@ def test_a_line_that_cannot_be_read_is_counted_and_the_rest_comes_in(ledger, tmp
     assert "1 malformed line" in str(found)
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_cell_may_have_line_breaks_and_a_quote_that_is_never_closed_ends_with_its_line(
+    ledger, export, newline
+):
+    broken = DAY.replace("Default", f'"De{newline}{newline}""f"",{newline}ault"').replace("-20", "-21")
+    quoted = DAY.replace("ann", '"ann"').replace("-20", "-22")
+    found = ledger.import_console(export(HEAD, DAY.replace("ann", '"ann'), broken, 'x,"y', DAY, "z", quoted))
+    assert (found.rows, found.malformed) == (3, 3)
+    projects = ledger.where(source="console-usage").frame()["project"]
+    assert sorted(projects) == ["Default", "Default", 'De\ufffd\ufffd"f",\ufffdault']  # as labels are kept
+
+
 def test_the_command_says_how_many_lines_of_an_export_cannot_be_read(export, capsys):
     assert (
         main(["spend", "--console", str(export(USAGE_HEAD, "2026-11-20,claude-opus-5-5,5", "2026-11-20"))])

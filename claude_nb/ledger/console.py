@@ -129,14 +129,32 @@ def _header(file: Path) -> tuple[list[str], str, list[bytes]]:
 def _lines(file: Path) -> Iterator[dict[str, str] | None]:
     """Each line by its columns; None where it has not as many of them as the header, or is no text."""
     header, delimiter, rest = _header(file)
-    for line in rest:  # one by one: a quote that is never closed would swallow all that follow
+
+    def read(told: bytes) -> dict[str, str] | None:
         try:
-            cells = next(csv.reader([line.decode()], delimiter=delimiter, strict=True), [])
+            cells = next(csv.reader([told.decode()], delimiter=delimiter, strict=True), [])
         except (UnicodeDecodeError, csv.Error):
-            yield None
-            continue
-        if cells:
-            yield dict(zip(header, cells, strict=True)) if len(cells) == len(header) else None
+            return None
+        return dict(zip(header, cells, strict=True)) if len(cells) == len(header) else None
+
+    def broken(place: int) -> tuple[dict[str, str] | None, int]:
+        """A line with line breaks inside of quotes, and where the next one is."""
+        for last in range(place + 1, len(rest)):
+            if rest[last].count(b'"') % 2:
+                line = read(b"\n".join(rest[place : last + 1]))
+                return line, place + 1 if line is None else last + 1
+            if read(rest[last]) is not None:
+                break
+        return None, place + 1
+
+    place = 0
+    while place < len(rest):  # one by one: a quote that is never closed would swallow all that follow
+        line, after = read(rest[place]), place + 1
+        if line is None and rest[place].count(b'"') % 2:
+            line, after = broken(place)
+        if rest[place]:
+            yield line
+        place = after
 
 
 def _widths(store: "Store", source: str) -> dict[str, str]:
