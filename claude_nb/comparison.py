@@ -30,10 +30,11 @@ class Comparison:
     answers: tuple[Answer, ...]
 
     def frame(self) -> "pd.DataFrame":
-        """Give a row an answer: stop reason, tokens as reported, ``cost_usd``, seconds, and the text."""
+        """Give a row an answer: stop reason, tokens as reported, ``cost_usd``, ``simulated``, seconds, and the text."""
         import pandas as pd
 
-        return pd.DataFrame([_row(answer) for answer in self.answers])
+        simulated = any(answer.simulated for answer in self.answers)  # one client; what failed does not say
+        return pd.DataFrame([_row(answer, simulated=simulated) for answer in self.answers])
 
     def __getitem__(self, key: int | str) -> Answer:
         if isinstance(key, int):
@@ -167,7 +168,7 @@ def _requests(
         yield label, {"model": value if varied == "models" else model, **history.request()}
 
 
-def _row(answer: Answer) -> dict[str, Any]:
+def _row(answer: Answer, *, simulated: bool) -> dict[str, Any]:
     message = answer.message
     usage = message.usage.to_dict() if message is not None and message.usage is not None else {}
     final = message is not None and message.stop_reason is not None
@@ -180,6 +181,7 @@ def _row(answer: Answer) -> dict[str, Any]:
         "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
         "output_tokens": usage.get("output_tokens") if final else None,
         "cost_usd": answer.cost_usd,
+        "simulated": simulated,
         "first_token": answer.first_token,
         "seconds": answer.seconds,
         "error": answer.error,

@@ -38,8 +38,10 @@ class Effect:
         """Give a row a run: tokens as reported, ``cost_usd``, ``complete`` and ``error``; what is unknown is None."""
         import pandas as pd
 
+        answers = (answer for runs in self.runs_of.values() for answer in runs)
+        simulated = any(answer.simulated for answer in answers)  # one client; what failed does not say
         rows = [
-            {"system": label, "run": run, **_row(answer)}
+            {"system": label, "run": run, **_row(answer), "simulated": simulated}
             for label, answers in self.runs_of.items()
             for run, answer in enumerate(answers, 1)
         ]

@@ -173,6 +173,27 @@ def test_real_calls_hide_simulated_ones_and_simulated_ones_alone_say_so():
     assert "5 calls simulated, not billed" in ax.get_xlabel()
 
 
+def test_comparisons_and_extractions_are_drawn_as_what_they_are():
+    compared = claude_nb.compare("hi", systems=["a", "b"], client=offline(), display=False)
+    found = claude_nb.extract_many(["a", "b"], int, client=offline(), quiet=True)
+    for source in (compared, found):
+        for plot in (plots.spend, plots.context, plots.cache, plots.shares, plots.per_call, plots.top):
+            assert "2 calls simulated, not billed" in " ".join(plot(source).get_xlabel().split())
+        plots.dashboard(source)
+    found.attrs["simulated"] = False
+    assert "simulated" not in plots.spend(found).get_xlabel()
+    assert "simulated" not in found
+
+
+def test_a_failed_answer_of_the_sandbox_is_no_real_call_beside_simulated_ones():
+    models = ["claude-haiku-5-5", "claude-tomorrow-9"]
+    compared = claude_nb.compare("hi", models=models, client=offline(), display=False)
+    assert compared.frame()["simulated"].all()
+    assert "2 calls simulated, not billed; 1 unpriced" in plots.spend(compared).get_xlabel().replace(
+        "\n", " "
+    )
+
+
 def test_in_a_kernel_the_numbers_are_printed_and_nothing_else(monkeypatch, capsys):
     plots.spend(calls(4))
     assert not capsys.readouterr().out

@@ -127,6 +127,8 @@ def _frame_of(source: Any) -> "pd.DataFrame":
             f"The rows of this frame are sums (it counts {sums[0]}), and a plot needs a row a call. "
             'Type: plots.models(ledger) or plots.top(ledger, "cell"), or pass ledger.frame().'
         )
+    if "simulated" in frame.attrs and "simulated" not in frame:  # extract_many() says it of all rows at once
+        frame = frame.assign(simulated=frame.attrs["simulated"])
     if len(frame) and "simulated" not in frame:
         raise LedgerError(
             "This frame does not say which calls are simulated, so that none of them can be called real. Pass "
