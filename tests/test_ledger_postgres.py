@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import anthropic
+import pandas as pd
 import pytest
 from ledger_server import REQUEST, Reply, message, serving
 from test_ledger_imports import HEAD, line
 from test_ledger_live import USAGE
 
+from claude_nb import plots
 from claude_nb.ledger import Budget, BudgetExceeded, Ledger, label
 from claude_nb.ledger import store as store_module
 
@@ -145,3 +147,19 @@ def test_the_text_of_prompts_is_kept_on_request_and_forgotten(url):
     assert ledger.forget_text() == 2
     assert list(ledger.prompt(0)["text"]) == [None]
     assert ledger.health().ok
+
+
+def test_long_ledgers_are_summed_and_selected_from_alike(url, monkeypatch):
+    ledger = Ledger(url)
+    with serving(Reply(message(USAGE))) as server:
+        for number in range(6):
+            with label(notebook=f"n{number % 2}.ipynb", cell="2", tags=("Draft",) if number else ("draft",)):
+                client(server, ledger).messages.create(**REQUEST)
+    frames = plots.daily_frame, plots.top_frame, plots.shares_frame
+    whole = [frame(ledger) for frame in frames]
+    monkeypatch.setattr("claude_nb.plots.calls.MOST", 2)
+    for frame, table in zip(frames, whole, strict=True):
+        pd.testing.assert_frame_equal(frame(ledger), table, check_dtype=False)
+    assert sorted(ledger.by("cell").index) == ["n0.ipynb cell 2", "n1.ipynb cell 2"]
+    assert [ledger.where(tag=tag).total().calls for tag in ("Draft", "draft", "DRAFT")] == [5, 1, 0]
+    assert ledger.where(cell="n1.ipynb cell 2").total().calls == 3
