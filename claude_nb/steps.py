@@ -48,7 +48,7 @@ class Limits:
         ):
             if limit is None and name != "turns":
                 continue
-            if not isinstance(limit, int | float) or limit < least:
+            if not isinstance(limit, int | float) or not limit >= least:  # NaN is neither
                 raise ClaudeNbError(f"max_{name} is {limit!r}; it takes a number, {least} or more.")
 
 
