@@ -1,9 +1,8 @@
 """A conversation to talk to: each message is streamed, shown, kept and accounted for."""
 
 import inspect
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from os import PathLike, fspath
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -86,11 +85,9 @@ class Chat(Conversation):
             raise ClaudeNbError(
                 f"client is {type(client).__name__}, not a client of the SDK. Write Chat(connect(), system=...)."
             )
-        if history is not None and not isinstance(history, History):
-            raise PromptError(f"history= takes a History. {_history_from(history)}")
+        if history is not None:
+            self.history = history
         self._tools = Toolbox([tools] if callable(tools) else () if tools is None else tools)
-        if confirm is not None and not callable(confirm):
-            raise ClaudeNbError("confirm= takes a function of (name, input) that gives True or False.")
         Limits(max_turns, max_seconds, max_usd)
         self.confirm = confirm
         given = system is not None or trim is not None
@@ -100,7 +97,8 @@ class Chat(Conversation):
                 "given as tools= must be those it was begun with."
             )
         self.model = usable(model)
-        self.history = history or History(system=system, tools=self._tools.definitions, trim=trim)
+        if history is None:
+            self.history = History(system=system, tools=self._tools.definitions, trim=trim)
         self.max_tokens = max_tokens
         self.max_turns, self.max_seconds, self.max_usd = max_turns, max_seconds, max_usd
         self.display = display
@@ -116,6 +114,17 @@ class Chat(Conversation):
     @client.setter
     def client(self, client: Any) -> None:
         self._client = client
+
+    @property
+    def confirm(self) -> Confirm | None:
+        """What is asked before a tool that wants it; can be set."""
+        return self._confirm
+
+    @confirm.setter
+    def confirm(self, confirm: Confirm | None) -> None:
+        if confirm is not None and not callable(confirm):
+            raise ClaudeNbError("confirm= takes a function of (name, input) that gives True or False.")
+        self._confirm = confirm
 
     def send(
         self,
@@ -199,6 +208,7 @@ class Chat(Conversation):
             >>> chat.extract("Ada Lovelace was born in 1815.", Person)
             Person(name='Ada Lovelace', born=1815)
         """
+        self._check(options.keys() - {"fallback"}, Chat.extract)
         wanted = wanted_of(shape, on_truncation, options)
         return wanted.read(self.send(prompt, **options))
 
@@ -206,6 +216,7 @@ class Chat(Conversation):
         self, prompt: Content, shape: Any, *, on_truncation: str = "raise", **options: Any
     ) -> Any:
         """Do the same as :meth:`extract` with an async client."""
+        self._check(options.keys() - {"fallback"}, Chat.extract)
         wanted = wanted_of(shape, on_truncation, options)
         return wanted.read(await self.asend(prompt, **options))
 
@@ -234,11 +245,7 @@ class Chat(Conversation):
         fallback: str | None,
         options: dict[str, Any],
     ) -> Generator[Ask | Run, Any, Any]:
-        if kept := sorted({"messages", "system", "stream"} & options.keys()):
-            raise PromptError(
-                f"{kept[0]}= belongs to the conversation, not to one message. Set it with Chat(...) or History(...)."
-            )
-        check_options(options, Chat.send, betas=betas_of(self.history))
+        self._check(options, Chat.send)
         loop = Loop(
             self.history,
             prompt,
@@ -253,6 +260,13 @@ class Chat(Conversation):
             tools=self._tools.names or None,
         )
         return loop.steps()
+
+    def _check(self, options: Collection[str], call: Callable[..., Any]) -> None:
+        if kept := sorted({"messages", "system"}.intersection(options)):
+            raise PromptError(
+                f"{kept[0]}= belongs to the conversation, not to one message. Set it with Chat(...) or History(...)."
+            )
+        check_options(options, call, lasting=Chat, betas=betas_of(self.history))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -275,13 +289,6 @@ class Chat(Conversation):
             conversation=self.conversation,
             display=self.display,
         )
-
-
-def _history_from(thing: Any) -> str:
-    """How to make a history of what was given in its place."""
-    if isinstance(thing, str | PathLike):
-        return f"A saved one is read by History.load({fspath(thing)!r})."
-    return "Make one of a list with History.from_messages([...])."
 
 
 def _same(tools: Toolbox, history: History) -> bool:

@@ -1,8 +1,9 @@
 """What a chat shows of its history, and what of that can still be changed."""
 
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import HistoryError
+from .errors import HistoryError, PromptError
 from .frames import frame_of
 from .history import Content, History
 from .trim import Policy, Trim
@@ -14,8 +15,19 @@ if TYPE_CHECKING:
 class Conversation:
     """The side of a chat that is its history's."""
 
-    history: History
     model: str
+    _history: History
+
+    @property
+    def history(self) -> History:
+        """The conversation itself; another one can be set, to go on from there."""
+        return self._history
+
+    @history.setter
+    def history(self, history: History) -> None:
+        if not isinstance(history, History):
+            raise PromptError(f"history= takes a History. {_history_from(history)}")
+        self._history = history
 
     @property
     def system(self) -> Any:
@@ -78,3 +90,10 @@ class Conversation:
 
     def _repr_html_(self) -> str:
         return self.history._repr_html_()
+
+
+def _history_from(thing: Any) -> str:
+    """How to make a history of what was given in its place."""
+    if isinstance(thing, str | PathLike):
+        return f"A saved one is read by History.load({fspath(thing)!r})."
+    return "Make one of a list with History.from_messages([...])."

@@ -602,7 +602,7 @@ class TestWhateverHappens:
         assert go_on(chat, "Still there?").stop_reason in ("end_turn", "tool_use")
 
 
-@pytest.mark.parametrize("name", ["messages", "system", "stream"])
+@pytest.mark.parametrize("name", ["messages", "system"])
 def test_what_belongs_to_the_conversation_is_refused_for_one_message(name):
     chat = sandbox_chat()
     with pytest.raises(PromptError, match=f"{name}= belongs to the conversation"):
@@ -618,12 +618,32 @@ def test_what_belongs_to_the_conversation_is_refused_for_one_message(name):
         ("max_turns", None),
         ("max_usd", -1),
         ("max_seconds", "x"),
+        ("max_turns", float("nan")),
+        ("max_usd", float("nan")),
+        ("max_seconds", float("nan")),
         ("confirm", "x"),
     ],
 )
 def test_a_limit_or_question_that_cannot_work_is_refused_at_once(name, value):
     with pytest.raises(ClaudeNbError, match=name):
         sandbox_chat(**{name: value})
+
+
+def test_so_is_one_that_is_set_later_and_a_history_that_is_none():
+    chat = sandbox_chat(confirm=bool)
+    chat.send("hi")
+    kept = chat.history
+    with pytest.raises(ClaudeNbError, match="confirm= takes a function"):
+        chat.confirm = 3
+    with pytest.raises(PromptError, match=r"history= takes a History. Make one .* History.from_messages"):
+        chat.history = []
+    with pytest.raises(PromptError, match=r"History.load\('talk.jsonl'\)"):
+        chat.history = "talk.jsonl"
+    assert (chat.history, chat.confirm) == (kept, bool)
+    chat.confirm = None
+    chat.history = kept.fork(0)
+    chat.send("hi")
+    assert (len(kept), len(chat.history)) == (2, 2)
 
 
 def test_only_true_allows_a_tool_that_asks():

@@ -22,6 +22,12 @@ from claude_nb.lab import asystem_effect, system_effect
         ("max_token", r"Chat.send\(\) has no argument max_token=. Did you mean max_tokens=\?"),
         ("on_truncated", r"Did you mean on_truncation=\?"),
         ("thinking_", r"Did you mean thinking=\?"),
+        (
+            "max_turns",
+            r"send\(\) has no .* Set max_turns beforehand: Chat\(..., max_turns=…\), or chat.max_turns = …",
+        ),
+        ("max_turnss", r"send\(\) has no argument max_turnss=. Set max_turns beforehand: Chat\("),
+        ("stream", r"Chat.send\(\) sets stream= itself"),
         ("temperature", r"help\(client.messages.create\).*extra_body=\{'temperature': …\}"),
         ("mcp_servers", r"argument of the beta API. Name the beta with it: betas="),
     ],
@@ -31,7 +37,7 @@ def test_an_argument_that_nobody_knows_is_refused_before_anything_is_sent_or_kep
     chat = Chat(connect(sandbox=sandbox, ledger=ledger, quiet=True), display=False)
     with pytest.raises(PromptError, match=says):
         chat.send("hi", **{name: 5})
-    with pytest.raises(PromptError, match=says):
+    with pytest.raises(PromptError, match=says.replace("send", "extract")):
         chat.extract("hi", int, **{name: 5})
     chat = Chat(connect_async(sandbox=sandbox, ledger=ledger, quiet=True), display=False)
     with pytest.raises(PromptError, match=says):
@@ -50,6 +56,12 @@ def test_tables_comparisons_and_experiments_refuse_it_too(run):
         extract_many(["hi"], int, client=client, **slip)
     with pytest.raises(PromptError, match=r"^system_effect\(\) has no"):
         system_effect("hi", [None], client=client, **slip)
+    for name in ("stream", "messages"):
+        for batch in (False, True):
+            with pytest.raises(PromptError, match=rf"^extract_many\(\) sets {name}= itself. Leave it out"):
+                extract_many(["hi"], int, client=client, batch=batch, **{name: True})
+        with pytest.raises(PromptError, match=rf"^compare\(\) sets {name}= itself"):
+            compare("hi", systems=["a"], client=client, **{name: True})
     for call in (
         acompare("hi", systems=["a"], **slip),
         aextract_many(["hi"], int, **slip),
@@ -73,6 +85,11 @@ def test_so_is_an_argument_of_a_client(capsys, name, says):
         with pytest.raises(ClaudeNbError, match=says):
             make(**{name: 5})
     assert capsys.readouterr().out == ""
+
+
+def test_an_extraction_takes_the_further_arguments_of_a_message():
+    chat = Chat(connect(sandbox=Sandbox(), quiet=True), display=False)
+    assert isinstance(chat.extract("hi", int, max_tokens=500, fallback="claude-haiku-5-5", timeout=9), int)
 
 
 def test_fields_that_only_a_server_knows_and_beta_features_are_let_through():
