@@ -3,19 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .total import TOKEN_CLASSES
+
 if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy import ColumnElement
 
     from .ledger import Ledger
 
-_TOKENS = (
-    "input_tokens",
-    "ephemeral_5m_input_tokens",
-    "ephemeral_1h_input_tokens",
-    "cache_read_input_tokens",
-    "output_tokens",
-)
 _PICO = 1e12
 _MONEY = ("cost_usd", "low", "high")
 
@@ -59,7 +54,7 @@ def hourly(ledger: "Ledger") -> "pd.DataFrame":
 
     column = attempts.c
     groups = {"model": column.model, "hour": HOUR, "size": SIZE, "speed": column.speed}
-    table = _sums(ledger, groups, {name: func.sum(column[name]) for name in _TOKENS})
+    table = _sums(ledger, groups, {name: func.sum(column[name]) for name in TOKEN_CLASSES})
     table.insert(0, "ts", pd.to_datetime(table.pop("hour"), format="%Y-%m-%dT%H", utc=True))
     return table.drop(columns="size").sort_values("ts", kind="stable", ignore_index=True)
 

@@ -21,6 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from .total import TOKEN_CLASSES
+
 SCHEMA = 4
 """Raised with every change of the tables: an older program then leaves the file alone and says so."""
 
@@ -44,13 +46,6 @@ _SUMMED = (
     "cost_low_pico",
     "cost_high_pico",
     "usage_final",
-)
-_TOKENS = (
-    "input_tokens",
-    "ephemeral_5m_input_tokens",
-    "ephemeral_1h_input_tokens",
-    "cache_read_input_tokens",
-    "output_tokens",
 )
 _SQLITE = {"only": "sqlite"}  # which would sort the whole table to group it; PostgreSQL does not
 
@@ -143,7 +138,7 @@ attempts = Table(
         SIZE,
         "speed",
         *_SUMMED,
-        *_TOKENS,
+        *TOKEN_CLASSES,
         "unpriced_tools",
         info=_SQLITE,
     ),
