@@ -209,6 +209,7 @@ def test_a_part_of_a_ledger_forgets_nothing(path):
         ("the bearer of bad news was the messenger himself", True),
         ("sk-learn, sk-ipped-and-forgotten-words", True),
         ("AKIAIOSFODNN7EXAMPLE", False),
+        ("key=sk-ant-oat-NO-FIGURES-IN-IT", False),
         ("ghp_0123456789abcdefghijABCDEFGHIJ012345", False),
         ("Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.abc", False),
     ],

@@ -6,9 +6,9 @@
     ledger.total()  # $4.12 (+$0.03…0.40 unfinished, 2 calls unpriced)
 
 The way of a call: ``meter`` (the SDK middleware) reads it with ``wire``, ``attempt`` turns it into a row with the
-help of ``prices`` and ``labels``, ``store`` keeps it, ``questions`` asks the database, ``ledger`` shows the answers and
-``live`` follows them. ``insight`` and ``leaks`` say why; ``claude_code`` and ``console`` bring in what others counted;
-``reconcile`` compares with the invoice.
+help of ``costs``, ``prices`` and ``labels``, ``store`` keeps it (and ``texts`` its words, on request), ``questions``
+asks the database, ``ledger`` shows the answers and ``live`` follows them. ``insight`` and ``leaks`` say why;
+``claude_code`` and ``console`` bring in what others counted; ``reconcile`` compares with the invoice.
 """
 
 from .budget import Budget, BudgetExceeded, set_limit

@@ -23,10 +23,10 @@ _UNDER_WAY = 1_000
 _AT_ONCE = 500
 """Digests asked for in one statement: SQLite limits the values of one."""
 _KEY = re.compile(
-    r"(?<![\w-])sk-(?=[\w-]*\d)[\w-]{16,}|(?i:bearer)\s+(?=\S*\d)\S{16,}|\bAKIA[A-Z\d]{16}\b|\bgh[a-z]_\w{20,}"
-    r"|\bAIza[\w-]{30,}"
+    r"sk-ant-[\w-]{8,}|(?<![\w-])sk-(?=[\w-]*\d)[\w-]{16,}|(?i:bearer)\s+(?=\S*\d)\S{16,}"
+    r"|\bAKIA[A-Z\d]{16}\b|\bgh[a-z]_\w{20,}|\bAIza[\w-]{30,}"
 )
-"""Keys of Anthropic and others, tokens of a header, keys of AWS, GitHub and Google: long, and with figures in them."""
+"""Anthropic's keys; what else is long and has figures in it: other keys, tokens of a header, of AWS, GitHub, Google."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What no database takes or a terminal would obey; line breaks and tabs are text."""
 
